@@ -1,0 +1,27 @@
+//! Where a checked signature's key comes from, seen from those who only need the key.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::algorithm::Algorithm;
+use crate::error::{Rejection, Unavailable};
+use crate::key::VerificationKey;
+use crate::time::Now;
+use crate::verifier::Asked;
+
+/// What is known of a key.
+#[derive(Clone, Debug)]
+pub enum Lookup {
+    /// Held and fit for use.
+    Found(Arc<VerificationKey>),
+    /// The key set, known recently enough, has no such key, or several.
+    Rejected(Rejection),
+    /// It can't be said.
+    Unavailable(Unavailable),
+}
+
+/// The keys that an issuer signs with at present.
+pub trait TrustedKeys: fmt::Debug + Send + Sync + 'static {
+    /// The key with this `kid` for this algorithm; asks the issuer where that is called for and allowed.
+    fn key<'a>(&'a self, kid: Option<&str>, algorithm: Algorithm, now: Now) -> Asked<'a, Lookup>;
+}

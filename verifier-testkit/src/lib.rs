@@ -1,0 +1,26 @@
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+pub mod answer;
+pub mod clients;
+pub mod clock;
+pub mod counts;
+pub mod faults;
+pub mod forge;
+pub mod gate;
+pub mod issue;
+pub mod keys;
+pub mod profile;
+pub mod server;
+
+pub use answer::Answer;
+pub use clients::{BasicDecoding, Client, IntrospectionAuth};
+pub use clock::{ManualClock, TestRuntime};
+pub use counts::{Counts, RecordedRequest};
+pub use faults::{Endpoint, Fault, Faults};
+pub use forge::TokenForge;
+pub use gate::Gate;
+pub use issue::{IssuedToken, TokenRequest};
+pub use keys::{Algorithm, SigningKey};
+pub use profile::{Format, Profile};
+pub use server::{AuthorizationServer, Builder};

@@ -1,0 +1,55 @@
+//! The introspection endpoint (RFC 7662 §2).
+
+use http::HeaderMap;
+use serde_json::{Value, json};
+
+use super::state::State;
+use super::tokens::Record;
+use crate::answer::Answer;
+use crate::clients::{Form, IntrospectionAuth, bearer};
+
+pub(super) fn introspect(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Answer> {
+    let caller = authenticate(state, headers, form)?;
+    let token = form.get("token").ok_or_else(|| Answer::oauth_error(400, "invalid_request"))?;
+    let now = state.unix_seconds();
+    let tokens = state.tokens();
+    if let Some(scripted) = tokens.scripted.get(token) {
+        return Ok(Answer::json(scripted).no_store());
+    }
+    let answer = tokens
+        .live(token, now)
+        .filter(|record| state.clients().enabled(&record.grant.client))
+        .filter(|record| !state.settings.audience_must_name_caller || names(record, caller.as_deref()))
+        .filter(|record| holds(&record.grant.scopes, form.get("scope").unwrap_or_default()))
+        .map_or_else(|| json!({ "active": false }), |record| Value::Object(record.answer()));
+    Ok(Answer::json(&answer).no_store())
+}
+
+/// The caller's client id, where it has one.
+fn authenticate(state: &State, headers: &HeaderMap, form: &Form) -> Result<Option<String>, Answer> {
+    match &state.settings.introspection_auth {
+        IntrospectionAuth::None => Ok(None),
+        IntrospectionAuth::Bearer(expected) if bearer(headers) == Some(expected) => Ok(None),
+        IntrospectionAuth::Bearer(_) => {
+            Err(Answer::oauth_error(401, "invalid_token").header("www-authenticate", "Bearer"))
+        }
+        demanded => state
+            .clients()
+            .authenticate(headers, form, state.settings.basic_decoding, demanded)
+            .map(|client| Some(client.id.clone())),
+    }
+}
+
+fn names(record: &Record, caller: Option<&str>) -> bool {
+    caller.is_some_and(|caller| record.grant.audience.iter().any(|audience| audience == caller))
+}
+
+/// Whether every scope asked for is granted; a granted `things.*` covers `things.read`.
+fn holds(granted: &[String], asked: &str) -> bool {
+    asked.split(' ').filter(|scope| !scope.is_empty()).all(|scope| {
+        granted.iter().any(|have| match have.strip_suffix('*') {
+            Some(prefix) => scope.starts_with(prefix),
+            None => have == scope,
+        })
+    })
+}

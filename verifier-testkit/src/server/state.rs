@@ -1,0 +1,218 @@
+//! What the server is and knows; shared by its thread and the test.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use verifier_core::time::Clock;
+
+use super::keyring::Keyring;
+use super::tokens::{Record, Tokens};
+use crate::answer::Answer;
+use crate::clients::{BasicDecoding, Client, Clients, IntrospectionAuth};
+use crate::counts::Book;
+use crate::faults::{Endpoint, Faults};
+use crate::issue::{IssuedToken, TokenRequest};
+use crate::keys::{Algorithm, SigningKey, base64url};
+use crate::profile::{Format, Grant, Profile};
+
+/// What stays as it was built.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) profile: Profile,
+    pub(super) format: Format,
+    pub(super) lifetime: Duration,
+    pub(super) audience: String,
+    pub(super) introspection_auth: IntrospectionAuth,
+    pub(super) basic_decoding: BasicDecoding,
+    pub(super) audience_must_name_caller: bool,
+    pub(super) jwks_cache_control: Option<String>,
+}
+
+pub(super) struct State {
+    pub(super) issuer: String,
+    /// The issuer without a slash at the end, to which the names of the endpoints are appended.
+    base: String,
+    /// The path of `base`.
+    pub(super) path: String,
+    pub(super) settings: Settings,
+    pub(super) faults: Faults,
+    pub(super) book: Book,
+    clients: Mutex<Clients>,
+    keys: Mutex<Keyring>,
+    tokens: Mutex<Tokens>,
+    overrides: Mutex<HashMap<Endpoint, Answer>>,
+    jwks_cache_control: Mutex<Option<String>>,
+}
+
+impl State {
+    pub(super) fn new(
+        issuer: String,
+        base: String,
+        path: String,
+        settings: Settings,
+        clients: Vec<Client>,
+        key: SigningKey,
+    ) -> Self {
+        let clients = Clients(clients.into_iter().map(|client| (client.id.clone(), client)).collect());
+        Self {
+            issuer,
+            base,
+            path,
+            jwks_cache_control: Mutex::new(settings.jwks_cache_control.clone()),
+            settings,
+            faults: Faults::default(),
+            book: Book::default(),
+            clients: Mutex::new(clients),
+            keys: Mutex::new(Keyring::new(key)),
+            tokens: Mutex::new(Tokens::default()),
+            overrides: Mutex::new(HashMap::new()),
+        }
+    }
+
+    pub(super) fn uri(&self, endpoint: &str) -> String {
+        format!("{}{endpoint}", self.base)
+    }
+
+    /// RFC 8414 §2; the members that OpenID Connect Discovery requires are there as well.
+    pub(super) fn metadata(&self) -> Value {
+        let callers = match self.settings.introspection_auth {
+            IntrospectionAuth::Basic => json!(["client_secret_basic"]),
+            IntrospectionAuth::Post => json!(["client_secret_post"]),
+            IntrospectionAuth::BasicOrPost => json!(["client_secret_basic", "client_secret_post"]),
+            IntrospectionAuth::None | IntrospectionAuth::Bearer(_) => json!([]),
+        };
+        json!({
+            "issuer": self.issuer,
+            "jwks_uri": self.uri("/jwks"),
+            "authorization_endpoint": self.uri("/authorize"),
+            "token_endpoint": self.uri("/token"),
+            "introspection_endpoint": self.uri("/introspect"),
+            "revocation_endpoint": self.uri("/revoke"),
+            "grant_types_supported": ["client_credentials"],
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "introspection_endpoint_auth_methods_supported": callers,
+            "id_token_signing_alg_values_supported": [self.keys().signing().algorithm().name()],
+        })
+    }
+
+    pub(super) fn unix_seconds(&self) -> i64 {
+        self.settings.clock.now().wall.unix_seconds()
+    }
+
+    pub(super) fn issue(&self, request: &TokenRequest) -> IssuedToken {
+        let profile = request.profile.unwrap_or(self.settings.profile);
+        let grant = self.grant(request, profile);
+        let (token, kid, claims) = match request.format.unwrap_or(self.settings.format) {
+            Format::Opaque => (profile.opaque_token(), None, Map::new()),
+            Format::Jwt => self.write_jwt(request, profile, &grant),
+        };
+        let issued = IssuedToken {
+            token: token.clone(),
+            jti: grant.jti.clone(),
+            subject: grant.subject().to_owned(),
+            client: grant.client.clone(),
+            kid,
+            issued_at: grant.issued_at,
+            expires_at: grant.expires_at,
+            claims,
+        };
+        let record = Record { grant, profile, answer: request.introspection.clone(), revoked: false };
+        self.tokens().add(token, record);
+        issued
+    }
+
+    fn grant(&self, request: &TokenRequest, profile: Profile) -> Grant {
+        let now = self.unix_seconds();
+        let issued_at = now.saturating_sub(seconds(request.issued_ago));
+        let lifetime = seconds(request.lifetime.unwrap_or(self.settings.lifetime));
+        Grant {
+            issuer: self.issuer.clone(),
+            jti: request.jti.clone().unwrap_or_else(|| profile.jti()),
+            subject: request.subject.clone(),
+            client: request.client.clone().unwrap_or_else(|| crate::clients::DEFAULT_CLIENT.to_owned()),
+            audience: request.audience.clone().unwrap_or_else(|| vec![self.settings.audience.clone()]),
+            scopes: request.scopes.clone(),
+            roles: request.roles.clone(),
+            session: request.session.clone(),
+            issued_at,
+            not_before: request.not_before_in.map(|wait| now.saturating_add(seconds(wait))),
+            expires_at: issued_at.saturating_add(lifetime),
+        }
+    }
+
+    fn write_jwt(
+        &self,
+        request: &TokenRequest,
+        profile: Profile,
+        grant: &Grant,
+    ) -> (String, Option<String>, Map<String, Value>) {
+        let key = match (&request.key, request.algorithm) {
+            (Some(key), None) => key.clone(),
+            (Some(key), Some(algorithm)) => key.under(algorithm).unwrap_or_else(|| key.clone()),
+            (None, Some(algorithm)) => self.key_of(algorithm),
+            (None, None) => self.keys().signing().clone(),
+        };
+        let mut header = profile.header(key.algorithm().name(), key.kid());
+        request.header.apply(&mut header);
+        let mut claims = profile.claims(grant);
+        request.claims.apply(&mut claims);
+        let kid = header.get("kid").and_then(Value::as_str).map(str::to_owned);
+
+        let header = base64url(Value::Object(header).to_string());
+        let payload = base64url(Value::Object(claims.clone()).to_string());
+        let input = format!("{header}.{payload}");
+        let signature = base64url(key.sign(input.as_bytes()));
+        (format!("{input}.{signature}"), kid, claims)
+    }
+
+    fn key_of(&self, algorithm: Algorithm) -> SigningKey {
+        self.keys().of_algorithm(algorithm)
+    }
+
+    pub(super) fn is_active(&self, token: &str) -> bool {
+        let now = self.unix_seconds();
+        let client = self.tokens().live(token, now).map(|record| record.grant.client.clone());
+        client.is_some_and(|client| self.clients().enabled(&client))
+    }
+
+    pub(super) fn set_client(&self, id: &str, enabled: bool) -> bool {
+        self.clients().0.get_mut(id).map(|client| client.enabled = enabled).is_some()
+    }
+
+    pub(super) fn jwks_cache_control(&self) -> Option<String> {
+        lock(&self.jwks_cache_control).clone()
+    }
+
+    pub(super) fn set_jwks_cache_control(&self, value: Option<&str>) {
+        *lock(&self.jwks_cache_control) = value.map(str::to_owned);
+    }
+
+    pub(super) fn clients(&self) -> MutexGuard<'_, Clients> {
+        lock(&self.clients)
+    }
+
+    pub(super) fn keys(&self) -> MutexGuard<'_, Keyring> {
+        lock(&self.keys)
+    }
+
+    pub(super) fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        lock(&self.tokens)
+    }
+
+    pub(super) fn overrides(&self) -> MutexGuard<'_, HashMap<Endpoint, Answer>> {
+        lock(&self.overrides)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn seconds(d: Duration) -> i64 {
+    i64::try_from(d.as_secs()).unwrap_or(i64::MAX)
+}

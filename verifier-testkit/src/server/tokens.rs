@@ -1,0 +1,56 @@
+//! The tokens that were issued, and what has become of them.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use crate::issue::Edits;
+use crate::profile::{Grant, Profile};
+
+#[derive(Default)]
+pub(super) struct Tokens {
+    issued: HashMap<String, Record>,
+    /// Answers by script, by token.
+    pub(super) scripted: HashMap<String, Value>,
+    /// Whether the store can't be read.
+    pub(super) lost: bool,
+}
+
+pub(super) struct Record {
+    pub(super) grant: Grant,
+    pub(super) profile: Profile,
+    pub(super) answer: Edits,
+    pub(super) revoked: bool,
+}
+
+impl Tokens {
+    pub(super) fn add(&mut self, token: String, record: Record) {
+        self.issued.insert(token, record);
+    }
+
+    /// Revokes what `covers` says; whether there was anything.
+    pub(super) fn revoke(&mut self, covers: impl Fn(&str, &Grant) -> bool) -> bool {
+        let mut found = false;
+        for (_, record) in self.issued.iter_mut().filter(|(token, record)| covers(token, &record.grant)) {
+            record.revoked = true;
+            found = true;
+        }
+        found
+    }
+
+    /// The record of a token that is neither unknown, revoked nor out of its time.
+    pub(super) fn live(&self, token: &str, unix_seconds: i64) -> Option<&Record> {
+        let in_time = |grant: &Grant| {
+            unix_seconds < grant.expires_at && grant.not_before.is_none_or(|start| start <= unix_seconds)
+        };
+        self.issued.get(token).filter(|record| !self.lost && !record.revoked && in_time(&record.grant))
+    }
+}
+
+impl Record {
+    pub(super) fn answer(&self) -> Map<String, Value> {
+        let mut answer = self.profile.answer(&self.grant);
+        self.answer.apply(&mut answer);
+        answer
+    }
+}
