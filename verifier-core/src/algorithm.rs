@@ -229,7 +229,9 @@ mod tests {
             assert_eq!(algorithm.name().parse(), Ok(*algorithm));
         }
         assert_eq!(Algorithm::from_name("EdDSA"), Some(Algorithm::Ed25519));
-        for name in ["", "rs256", "Rs256", "RS256 ", " RS256", "none", "ES521", "ES256K", "Ed448", "eddsa", "RS1"] {
+        for name in
+            ["", "rs256", "Rs256", "RS256 ", " RS256", "none", "ES521", "ES256K", "Ed448", "eddsa", "RS1"]
+        {
             assert_eq!(Algorithm::from_name(name), None, "{name}");
         }
     }

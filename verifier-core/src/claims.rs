@@ -636,5 +636,5 @@ impl From<&Json> for serde_json::Value {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "aws-lc-rs"))]
 mod tests;

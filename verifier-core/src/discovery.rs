@@ -87,3 +87,6 @@ const fn refused(status: StatusCode) -> Unavailable {
         _ => UnavailableReason::UnreadableAnswer,
     })
 }
+
+#[cfg(test)]
+mod tests;

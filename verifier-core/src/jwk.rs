@@ -171,6 +171,16 @@ pub(crate) fn kid(jwk: &Object) -> Result<Option<&str>, SkipReason> {
     }
 }
 
+/// The id and algorithm under which this key would stand in its set, were it usable.
+pub(crate) fn place<'j>(jwk: &'j Object, rules: &KeyRules) -> Option<(&'j str, Algorithm)> {
+    if jwk.repeats() {
+        return None;
+    }
+    check_usage(jwk).ok()?;
+    let algorithm = algorithm(jwk, Kind::of(jwk).ok()?, rules).ok()?;
+    Some((kid(jwk).ok()??, algorithm))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Rsa,
@@ -275,5 +285,6 @@ fn bytes(jwk: &Object, name: &str) -> Result<Vec<u8>, SkipReason> {
     URL_SAFE_NO_PAD.decode(required(jwk, name)?).map_err(|_| SkipReason::MalformedMember)
 }
 
-#[cfg(all(test, feature = "aws-lc-rs"))]
+#[cfg(test)]
+#[cfg(feature = "aws-lc-rs")]
 mod tests;

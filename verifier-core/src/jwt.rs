@@ -171,5 +171,5 @@ impl From<Rejection> for ValidationError {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "aws-lc-rs"))]
 mod tests;

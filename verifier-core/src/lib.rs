@@ -9,6 +9,8 @@ pub mod discovery;
 pub mod endpoint;
 pub mod error;
 pub mod evidence;
+#[cfg(all(test, feature = "aws-lc-rs"))]
+mod fixtures;
 pub mod freshness;
 pub mod header;
 pub mod health;

@@ -90,8 +90,7 @@ impl Metadata {
     /// [`MetadataError::NotAnObject`], [`MetadataError::NoIssuer`], [`MetadataError::IssuerMismatch`],
     /// [`MetadataError::MalformedMember`].
     pub fn parse(bytes: &[u8], issuer: &str) -> Result<Self, MetadataError> {
-        let document =
-            Object::parse(bytes, JsonLimits::DOCUMENT).map_err(|_| MetadataError::NotAnObject)?;
+        let document = Object::parse(bytes, JsonLimits::DOCUMENT).map_err(|_| MetadataError::NotAnObject)?;
         let named = document.get("issuer").and_then(Json::as_str).ok_or(MetadataError::NoIssuer)?;
         if named != issuer {
             return Err(MetadataError::IssuerMismatch);

@@ -233,3 +233,6 @@ impl TokenProfile {
         Ok(())
     }
 }
+
+#[cfg(all(test, feature = "aws-lc-rs"))]
+mod tests;

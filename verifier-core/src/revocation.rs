@@ -192,6 +192,17 @@ impl From<&RevocationEvent> for RevocationRule {
 }
 
 impl RevocationRule {
+    /// The hash that the rule speaks of: what a list looks it up by.
+    pub const fn key(&self) -> Digest {
+        match *self {
+            Self::JwtId(key)
+            | Self::Subject(key, _)
+            | Self::Client(key, _)
+            | Self::Session(key)
+            | Self::Text(key) => key,
+        }
+    }
+
     /// Whether the rule covers a token of this identity and text. A missing `iat` counts as issued before.
     pub fn covers(&self, who: &Identity, token: Digest) -> bool {
         let before = |limit: i64| who.issued_at.is_none_or(|iat| iat <= limit);

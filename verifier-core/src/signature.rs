@@ -119,5 +119,6 @@ pub trait PreparedKey: fmt::Debug + Send + Sync {
     fn check(&self, message: &[u8], signature: &[u8]) -> bool;
 }
 
-#[cfg(all(test, feature = "aws-lc-rs"))]
+#[cfg(test)]
+#[cfg(feature = "aws-lc-rs")]
 mod tests;

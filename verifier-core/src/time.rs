@@ -164,3 +164,6 @@ impl Clock for SystemClock {
         Now { wall, monotonic: Instant::ORIGIN.plus(monotonic) }
     }
 }
+
+#[cfg(test)]
+mod tests;

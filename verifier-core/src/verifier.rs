@@ -284,3 +284,6 @@ fn confirm(confirmation: Confirmation, presented: &Presentation) -> Result<(), R
         Confirmation::JwkThumbprint(_) | Confirmation::Unsupported => Err(Rejection::SenderUnproven),
     }
 }
+
+#[cfg(all(test, feature = "aws-lc-rs"))]
+mod tests;

@@ -62,9 +62,6 @@ fn is_close(error: &(dyn Error + 'static)) -> bool {
     if let Some(e) = error.downcast_ref::<hyper::Error>() {
         return e.is_incomplete_message() || e.is_canceled() || e.is_closed();
     }
-    if let Some(e) = error.downcast_ref::<h2::Error>() {
-        return e.is_io() || e.is_go_away();
-    }
     error.downcast_ref::<io::Error>().is_some_and(|e| {
         matches!(
             e.kind(),

@@ -54,6 +54,9 @@ impl ReqwestTransport {
             return Err(TransportError::Unsendable);
         }
         let mut headers = parts.headers;
+        // How the body is framed is decided below, from the body.
+        headers.remove(header::CONTENT_LENGTH);
+        headers.remove(header::TRANSFER_ENCODING);
         let client = match (&self.direct, self.detours.take(&mut url)) {
             (Some(direct), Some(host)) => {
                 headers.insert(header::HOST, host);

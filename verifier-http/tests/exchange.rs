@@ -152,6 +152,19 @@ async fn what_is_no_http_is_broken() {
 }
 
 #[tokio::test]
+async fn the_length_of_a_request_is_counted_not_believed() {
+    for (name, value) in [("content-length", "99"), ("content-length", "1"), ("transfer-encoding", "chunked")]
+    {
+        let server = Server::start(vec![vec![Say(OK)]]);
+        let request =
+            Request::post(server.url("/")).header(name, value).body(Bytes::from_static(b"token=t")).unwrap();
+        transport().send(request, LIMITS).await.unwrap();
+        let heard = server.requests().remove(0);
+        assert!(heard.contains("content-length: 7\r\n") && heard.ends_with("\r\n\r\ntoken=t"), "{heard}");
+    }
+}
+
+#[tokio::test]
 async fn half_a_body_is_broken() {
     for half in [
         &b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"[..],

@@ -94,6 +94,17 @@ fn a_timer_does_not_fire_early() {
 }
 
 #[test]
+fn a_timer_that_is_dropped_leaves_nothing_behind() {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = TokioRuntime::from_handle(tokio.handle().clone());
+    let timer = runtime.sleep(NEVER).unwrap();
+    assert_eq!(tokio.metrics().num_alive_tasks(), 1);
+    drop(timer);
+    tokio.block_on(tokio::task::yield_now());
+    assert_eq!(tokio.metrics().num_alive_tasks(), 0);
+}
+
+#[test]
 fn a_panicking_task_takes_nobody_with_it() {
     let runtime = IoThread::new();
     let id = thread_of(&runtime).1;

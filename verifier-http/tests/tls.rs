@@ -92,6 +92,8 @@ enum End {
     Reset(h2::Reason),
     /// The whole connection, without a word.
     Vanish,
+    /// The whole connection, with a word.
+    GoAway(h2::Reason),
 }
 
 /// HTTP/2: ends the n-th stream of a connection in the n-th way.
@@ -107,6 +109,7 @@ async fn streams(stream: TlsStream<TcpStream>, ends: Vec<End>, heard: Arc<Atomic
             }
             End::Reset(reason) => respond.send_reset(reason),
             End::Vanish => return,
+            End::GoAway(reason) => connection.abrupt_shutdown(reason),
         }
     }
 }
@@ -218,6 +221,35 @@ async fn a_stream_that_the_server_refused_was_not_read() {
     assert!(get(&transport, &url).await.is_ok());
 }
 
+/// HTTP/2 by hand: answers the first request with "going away, and that one I did not look at".
+async fn goes_away(mut stream: TlsStream<TcpStream>) {
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const GOAWAY_LAST_STREAM_0_NO_ERROR: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const HEADERS: u8 = 1;
+    stream.write_all(SETTINGS).await.unwrap();
+    stream.read_exact(&mut [0; 24]).await.unwrap(); // the preface
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.unwrap();
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        stream.read_exact(&mut vec![0; length]).await.unwrap();
+        if head[3] == HEADERS {
+            stream.write_all(GOAWAY_LAST_STREAM_0_NO_ERROR).await.unwrap();
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_did_not_read_the_stream() {
+    let authority = Authority::new();
+    let (address, connections) = listen(authority.acceptor("localhost", &["h2"]), goes_away).await;
+    let url = format!("https://localhost:{}/", address.port());
+    assert_eq!(get(&authority.trusted(), &url).await.unwrap_err(), TransportError::ConnectionReused);
+    assert_eq!(connections.load(Ordering::SeqCst), 1, "not sent again by the transport itself");
+}
+
 #[tokio::test]
 async fn a_stream_that_failed_is_broken() {
     let ends = vec![End::Answer, End::Reset(h2::Reason::INTERNAL_ERROR)];
@@ -230,6 +262,16 @@ async fn a_stream_that_failed_is_broken() {
 #[tokio::test]
 async fn a_pooled_connection_that_vanished() {
     let (transport, url, connections, _) = over_h2(vec![End::Answer, End::Vanish]).await;
+    assert!(get(&transport, &url).await.is_ok());
+    assert_eq!(get(&transport, &url).await.unwrap_err(), TransportError::ConnectionReused);
+    assert!(get(&transport, &url).await.is_ok());
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_the_server_gave_up() {
+    let ends = vec![End::Answer, End::GoAway(h2::Reason::ENHANCE_YOUR_CALM)];
+    let (transport, url, connections, _) = over_h2(ends).await;
     assert!(get(&transport, &url).await.is_ok());
     assert_eq!(get(&transport, &url).await.unwrap_err(), TransportError::ConnectionReused);
     assert!(get(&transport, &url).await.is_ok());

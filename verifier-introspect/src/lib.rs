@@ -1,2 +1,23 @@
 #![forbid(unsafe_code)]
-//! Skeleton.
+#![doc = include_str!("../README.md")]
+
+pub mod answers;
+pub mod client_auth;
+pub mod config;
+mod encode;
+mod events;
+mod flight;
+pub mod introspector;
+mod place;
+pub mod request;
+pub mod response;
+pub mod retention;
+pub mod revocation;
+pub mod verifier;
+
+pub use self::answers::Answers;
+pub use self::client_auth::{ClientAuth, SecretError, SecretSource};
+pub use self::config::{AnswerFreshness, BuildError, Cache, IntrospectionConfig};
+pub use self::introspector::{Introspector, IntrospectorBuilder};
+pub use self::place::EndpointSource;
+pub use self::verifier::IntrospectionVerifier;

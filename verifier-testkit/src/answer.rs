@@ -13,7 +13,9 @@ use hyper::body::Frame;
 use serde_json::Value;
 
 /// A whole answer of an endpoint, given by a test instead of the server's own.
-#[derive(Clone, Debug)]
+///
+/// Its `Debug` shows no header value and no body: there may be tokens in them.
+#[derive(Clone)]
 pub struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -64,11 +66,6 @@ impl Answer {
         self
     }
 
-    /// An error of RFC 6749 §5.2.
-    pub(crate) fn oauth_error(status: u16, error: &'static str) -> Self {
-        Self::json(&serde_json::json!({ "error": error })).status(status).no_store()
-    }
-
     pub(crate) fn content_type(&mut self, value: &str) {
         match HeaderValue::from_str(value) {
             Ok(value) => self.headers.insert(CONTENT_TYPE, value),
@@ -90,6 +87,47 @@ impl Answer {
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An error of RFC 6749 §5.2.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusal {
+    status: u16,
+    error: &'static str,
+    challenge: Option<&'static str>,
+}
+
+impl Refusal {
+    pub(crate) const INVALID_REQUEST: Self = Self::new(400, "invalid_request");
+
+    pub(crate) const fn new(status: u16, error: &'static str) -> Self {
+        Self { status, error, challenge: None }
+    }
+
+    /// With this `WWW-Authenticate`.
+    pub(crate) const fn challenge(self, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        let answer =
+            Self::json(&serde_json::json!({ "error": refusal.error })).status(refusal.status).no_store();
+        match refusal.challenge {
+            Some(challenge) => answer.header("www-authenticate", challenge),
+            None => answer,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use url::form_urlencoded;
 
-use crate::answer::Answer;
+use crate::answer::Refusal;
 
 /// Id of the client that every server knows and that tokens are issued to by default.
 pub const DEFAULT_CLIENT: &str = "app";
@@ -118,11 +118,11 @@ impl Clients {
         form: &Form,
         decoding: BasicDecoding,
         accepted: &IntrospectionAuth,
-    ) -> Result<&Client, Answer> {
+    ) -> Result<&Client, Refusal> {
         let basic = basic(headers, decoding);
         let post = form.get("client_id").zip(form.get("client_secret"));
         let found = match (accepted, basic, post) {
-            (_, Some(_), Some(_)) => return Err(Answer::oauth_error(400, "invalid_request")),
+            (_, Some(_), Some(_)) => return Err(Refusal::INVALID_REQUEST),
             (IntrospectionAuth::Basic | IntrospectionAuth::BasicOrPost, Some((id, secret)), None) => {
                 self.check(&id, &secret)
             }
@@ -131,10 +131,7 @@ impl Clients {
             }
             _ => None,
         };
-        found.ok_or_else(|| {
-            Answer::oauth_error(401, "invalid_client")
-                .header("www-authenticate", "Basic realm=\"authorization server\"")
-        })
+        found.ok_or(Refusal::new(401, "invalid_client").challenge("Basic realm=\"authorization server\""))
     }
 }
 

@@ -149,7 +149,7 @@ impl fmt::Debug for Faults {
 fn unfold(fault: Option<&Fault>, served: u64, steps: &mut Vec<Fault>) {
     match fault {
         None => {}
-        Some(Fault::EveryOther(inner)) if served % 2 == 0 => unfold(Some(inner), 0, steps),
+        Some(Fault::EveryOther(inner)) if served.is_multiple_of(2) => unfold(Some(inner), 0, steps),
         Some(Fault::EveryOther(_)) => {}
         Some(Fault::Then(first, second)) => {
             unfold(Some(first), served, steps);

@@ -14,7 +14,10 @@ pub mod profile;
 pub mod server;
 
 pub use answer::Answer;
-pub use clients::{BasicDecoding, Client, IntrospectionAuth};
+pub use clients::{
+    BasicDecoding, Client, DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET, IntrospectionAuth, RESOURCE_SERVER,
+    RESOURCE_SERVER_SECRET,
+};
 pub use clock::{ManualClock, TestRuntime};
 pub use counts::{Counts, RecordedRequest};
 pub use faults::{Endpoint, Fault, Faults};
@@ -23,4 +26,4 @@ pub use gate::Gate;
 pub use issue::{IssuedToken, TokenRequest};
 pub use keys::{Algorithm, SigningKey};
 pub use profile::{Format, Profile};
-pub use server::{AuthorizationServer, Builder};
+pub use server::{AuthorizationServer, Builder, DEFAULT_AUDIENCE};

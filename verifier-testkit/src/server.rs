@@ -21,6 +21,7 @@ pub use builder::Builder;
 use crate::answer::Answer;
 use crate::counts::{Counts, RecordedRequest};
 use crate::faults::{Endpoint, Faults};
+use crate::forge::TokenForge;
 use crate::issue::{IssuedToken, TokenRequest};
 use crate::keys::{Algorithm, SigningKey};
 use door::Door;
@@ -102,6 +103,12 @@ impl AuthorizationServer {
     /// Issues a token.
     pub fn issue(&self, request: TokenRequest) -> IssuedToken {
         self.state.issue(&request)
+    }
+
+    /// Header and claims of a token that the server would issue, to be bent and signed by the caller; the server knows
+    /// nothing of it.
+    pub fn forge(&self, request: TokenRequest) -> TokenForge {
+        self.state.forge(&request)
     }
 
     /// Revokes a token; `false` if the server doesn't know it.
@@ -231,7 +238,13 @@ impl AuthorizationServer {
 
     /// Answers introspection requests about one token with 200 and this, after the caller has been authenticated.
     pub fn override_introspection_of(&self, token: &str, answer: &Value) {
-        self.state.tokens().scripted.insert(token.to_owned(), answer.clone());
+        self.override_answer_about(token, Answer::json(answer));
+    }
+
+    /// Gives this answer to introspection requests about one token, after the caller has been authenticated: 400, as
+    /// some servers give to tokens that they don't like.
+    pub fn override_answer_about(&self, token: &str, answer: Answer) {
+        self.state.tokens().scripted.insert(token.to_owned(), answer);
     }
 
     /// Publishes this metadata document.
@@ -273,7 +286,8 @@ impl AuthorizationServer {
 
 /// The network.
 impl AuthorizationServer {
-    /// Stops listening and closes all connections: who connects now is refused. The port stays ours.
+    /// Stops listening and closes all connections: who connects now is refused. The port stays
+    /// bound, so that the system gives it to nobody who asks for any free one.
     pub fn refuse_connections(&self) {
         self.door.refuse();
     }

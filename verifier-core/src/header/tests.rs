@@ -7,7 +7,8 @@ fn read(text: &str) -> Result<JoseHeader, Rejection> {
 #[test]
 fn an_ordinary_header_is_read() {
     let header =
-        read(r#"{"typ":"at+jwt","alg":"RS256","kid":"k1","iss":"https://as","aud":["a"],"x":{"y":null}}"#).unwrap();
+        read(r#"{"typ":"at+jwt","alg":"RS256","kid":"k1","iss":"https://as","aud":["a"],"x":{"y":null}}"#)
+            .unwrap();
     assert_eq!(header.algorithm(), Some(Algorithm::Rs256));
     assert_eq!(header.algorithm_name(), "RS256");
     assert_eq!(header.kid(), Some("k1"));
@@ -20,7 +21,9 @@ fn an_ordinary_header_is_read() {
 
 #[test]
 fn none_is_refused_however_it_is_spelled() {
-    for alg in ["none", "None", "NONE", "nOnE", "none ", " none", "none\\u0000", "\\tnone\\n", "'none'", "no ne"] {
+    for alg in
+        ["none", "None", "NONE", "nOnE", "none ", " none", "none\\u0000", "\\tnone\\n", "'none'", "no ne"]
+    {
         let header = format!(r#"{{"alg":"{alg}"}}"#);
         assert_eq!(read(&header), Err(Rejection::AlgorithmNotAllowed), "{header}");
     }
@@ -28,9 +31,15 @@ fn none_is_refused_however_it_is_spelled() {
 
 #[test]
 fn alg_must_be_a_name() {
-    for header in
-        [r"{}", r#"{"alg":null}"#, r#"{"alg":""}"#, r#"{"alg":1}"#, r#"{"alg":["RS256"]}"#, r#"{"alg":{}}"#, r#"{"alg":true}"#]
-    {
+    for header in [
+        r"{}",
+        r#"{"alg":null}"#,
+        r#"{"alg":""}"#,
+        r#"{"alg":1}"#,
+        r#"{"alg":["RS256"]}"#,
+        r#"{"alg":{}}"#,
+        r#"{"alg":true}"#,
+    ] {
         assert_eq!(read(header), Err(Rejection::MalformedHeader), "{header}");
     }
 }
@@ -80,7 +89,17 @@ fn what_is_no_object_is_refused() {
     let deep = format!(r#"{{"alg":"RS256","x":{}{}}}"#, "[".repeat(16), "]".repeat(16));
     let wide: String = (0..70).map(|i| format!(r#","x{i}":0"#)).collect();
     let wide = format!(r#"{{"alg":"RS256"{wide}}}"#);
-    for header in ["", "[]", "null", r#""alg""#, r#"[{"alg":"RS256"}]"#, r#"{"alg":"RS256"}x"#, "\u{feff}{\"alg\":\"RS256\"}", &deep, &wide] {
+    for header in [
+        "",
+        "[]",
+        "null",
+        r#""alg""#,
+        r#"[{"alg":"RS256"}]"#,
+        r#"{"alg":"RS256"}x"#,
+        "\u{feff}{\"alg\":\"RS256\"}",
+        &deep,
+        &wide,
+    ] {
         assert_eq!(read(header), Err(Rejection::MalformedHeader), "{header}");
     }
 }
@@ -99,17 +118,29 @@ fn kid_is_bounded_and_empty_is_absent() {
 
 #[test]
 fn keys_in_the_header_are_never_looked_at() {
-    let with = read(r#"{"alg":"ES256","jwk":{"kty":"oct"},"jku":7,"x5u":"http://evil","x5c":["x"],"x5t":null}"#);
+    let with =
+        read(r#"{"alg":"ES256","jwk":{"kty":"oct"},"jku":7,"x5u":"http://evil","x5c":["x"],"x5t":null}"#);
     assert_eq!(with, read(r#"{"alg":"ES256"}"#));
 }
 
 #[test]
 fn types_are_media_types() {
-    let is = |typ: &str, expected: &str| read(&format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#)).unwrap().is_type(expected);
+    let is = |typ: &str, expected: &str| {
+        read(&format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#)).unwrap().is_type(expected)
+    };
     for typ in ["at+jwt", "AT+JWT", "at+JWT", "application/at+jwt", "Application/At+Jwt"] {
         assert!(is(typ, "at+jwt"), "{typ}");
     }
-    for typ in ["", "JWT", "at+jwt ", "at+jwt;v=1", "application/", "application/application/at+jwt", "text/at+jwt", "äpplicätion/at+jwt"] {
+    for typ in [
+        "",
+        "JWT",
+        "at+jwt ",
+        "at+jwt;v=1",
+        "application/",
+        "application/application/at+jwt",
+        "text/at+jwt",
+        "äpplicätion/at+jwt",
+    ] {
         assert!(!is(typ, "at+jwt"), "{typ}");
     }
     assert!(!read(r#"{"alg":"RS256"}"#).unwrap().is_type("at+jwt"));

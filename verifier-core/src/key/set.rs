@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::VerificationKey;
 use crate::algorithm::Algorithm;
-use crate::jwk::{self, KeyRules, SkipReason};
 use crate::json::{Json, JsonError, JsonLimits, Object};
+use crate::jwk::{self, KeyRules, SkipReason};
 use crate::signature::SignatureBackend;
 
 /// The keys of one issuer at one time.
@@ -101,7 +101,8 @@ impl KeySet {
             JsonError::DuplicateMember => KeySetError::DuplicateMember,
             _ => KeySetError::NotAKeySet,
         })?;
-        if document.repeats() || document.iter().any(|(name, value)| name != "keys" && value.repeats_members())
+        if document.repeats()
+            || document.iter().any(|(name, value)| name != "keys" && value.repeats_members())
         {
             return Err(KeySetError::DuplicateMember);
         }
@@ -114,20 +115,24 @@ impl KeySet {
         }
 
         let mut read = Vec::with_capacity(published.len());
-        let mut skipped = Vec::new();
+        let (mut skipped, mut spoilt) = (Vec::new(), Vec::new());
         for (index, key) in published.iter().enumerate() {
             match import(key, rules, backend) {
                 Ok(key) => read.push((index, key)),
-                Err((kid, reason)) => skipped.push(SkippedKey { index, kid, reason }),
+                Err((kid, reason)) => {
+                    skipped.push(SkippedKey { index, kid, reason });
+                    let place = key.as_object().and_then(|jwk| jwk::place(jwk, rules));
+                    spoilt.extend(place.map(|(kid, algorithm)| (kid.into(), algorithm)));
+                }
             }
         }
-        let set = Self::assemble(read, skipped);
+        let set = Self::assemble(read, skipped, spoilt);
         if set.keys.is_empty() { Err(KeySetError::NoUsableKey) } else { Ok(set) }
     }
 
     /// Of keys already made. Those that share id and algorithm count once if they are the same key, and else not at all.
     pub fn from_keys(keys: Vec<VerificationKey>) -> Self {
-        Self::assemble(keys.into_iter().enumerate().collect(), Vec::new())
+        Self::assemble(keys.into_iter().enumerate().collect(), Vec::new(), Vec::new())
     }
 
     /// Of one public key in PEM; see [`VerificationKey::from_pem`].
@@ -161,18 +166,24 @@ impl KeySet {
         Ok(set)
     }
 
-    /// Sorts out keys that share id and algorithm.
-    fn assemble(read: Vec<(usize, VerificationKey)>, mut skipped: Vec<SkippedKey>) -> Self {
+    /// Sorts out keys that share id and algorithm. `spoilt` are the places of keys that were skipped: a good key beside
+    /// a bad one in the same place is not known to be the one that the issuer means, or not the only one who holds it.
+    fn assemble(
+        read: Vec<(usize, VerificationKey)>,
+        mut skipped: Vec<SkippedKey>,
+        spoilt: Vec<(Box<str>, Algorithm)>,
+    ) -> Self {
         let mut contested: Vec<(Box<str>, Algorithm)> = Vec::new();
         for (place, (_, key)) in read.iter().enumerate() {
             let Some(kid) = key.kid() else { continue };
-            let is_contested = read.iter().skip(place + 1).any(|(_, other)| {
+            let here =
+                |(id, algorithm): &(Box<str>, Algorithm)| &**id == kid && *algorithm == key.algorithm();
+            let differs = read.iter().skip(place + 1).any(|(_, other)| {
                 other.kid() == Some(kid)
                     && other.algorithm() == key.algorithm()
                     && other.identity() != key.identity()
             });
-            let is_noted = contested.iter().any(|(id, algorithm)| &**id == kid && *algorithm == key.algorithm());
-            if is_contested && !is_noted {
+            if (differs || spoilt.iter().any(here)) && !contested.iter().any(here) {
                 contested.push((kid.into(), key.algorithm()));
             }
         }

@@ -33,11 +33,11 @@ impl SignatureBackend for AwsLc {
         material: &KeyMaterial<'_>,
         algorithm: Algorithm,
     ) -> Result<Box<dyn PreparedKey>, SkipReason> {
-        let key = match *material {
+        let parsed = match *material {
             KeyMaterial::Rsa { n, e } => {
                 let parameters = rsa(algorithm).ok_or(SkipReason::AlgorithmMismatch)?;
-                let parsed = RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters);
-                Key::Public(parsed.map_err(|_| SkipReason::Unusable)?)
+                let key = RsaPublicKeyComponents { n, e };
+                key.to_parsed_public_key(parameters).map_err(|_| SkipReason::Unusable)?
             }
             KeyMaterial::Ec { curve, x, y } => {
                 if algorithm != curve.algorithm() {
@@ -47,8 +47,7 @@ impl SignatureBackend for AwsLc {
                     return Err(SkipReason::WrongCoordinateLength);
                 }
                 let point = [&[UNCOMPRESSED], x, y].concat();
-                let parsed = ParsedPublicKey::new(ecdsa(curve), point);
-                Key::Public(parsed.map_err(|_| SkipReason::NotOnCurve)?)
+                ParsedPublicKey::new(ecdsa(curve), point).map_err(|_| SkipReason::NotOnCurve)?
             }
             KeyMaterial::Ed25519 { x } => {
                 if algorithm != Algorithm::Ed25519 {
@@ -58,14 +57,14 @@ impl SignatureBackend for AwsLc {
                     // The library would take other lengths for a whole SubjectPublicKeyInfo.
                     return Err(SkipReason::WrongCoordinateLength);
                 }
-                Key::Public(ParsedPublicKey::new(&ED25519, x).map_err(|_| SkipReason::Unusable)?)
+                ParsedPublicKey::new(&ED25519, x).map_err(|_| SkipReason::Unusable)?
             }
             KeyMaterial::Secret(secret) => {
                 let hash = hmac_hash(algorithm).ok_or(SkipReason::AlgorithmMismatch)?;
-                Key::Secret(hmac::Key::new(hash, secret))
+                return Ok(Box::new(SecretKey { algorithm, key: hmac::Key::new(hash, secret) }));
             }
         };
-        Ok(Box::new(AwsLcKey { algorithm, key }))
+        Ok(Box::new(PublicKey { algorithm, parsed }))
     }
 
     fn sha256(&self, message: &[u8]) -> [u8; 32] {
@@ -76,28 +75,38 @@ impl SignatureBackend for AwsLc {
 /// SEC 1 §2.3.3: the first byte of an uncompressed point.
 const UNCOMPRESSED: u8 = 4;
 
-struct AwsLcKey {
+struct PublicKey {
     algorithm: Algorithm,
-    key: Key,
+    parsed: ParsedPublicKey,
 }
 
-enum Key {
-    Public(ParsedPublicKey),
-    Secret(hmac::Key),
-}
-
-impl PreparedKey for AwsLcKey {
+impl PreparedKey for PublicKey {
     fn check(&self, message: &[u8], signature: &[u8]) -> bool {
-        match &self.key {
-            Key::Public(key) => key.verify_sig(message, signature).is_ok(),
-            Key::Secret(key) => hmac::verify(key, message, signature).is_ok(),
-        }
+        self.parsed.verify_sig(message, signature).is_ok()
     }
 }
 
-impl fmt::Debug for AwsLcKey {
+impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AwsLcKey({})", self.algorithm)
+        write!(f, "PublicKey({})", self.algorithm)
+    }
+}
+
+struct SecretKey {
+    algorithm: Algorithm,
+    key: hmac::Key,
+}
+
+impl PreparedKey for SecretKey {
+    fn check(&self, message: &[u8], signature: &[u8]) -> bool {
+        // In constant time.
+        hmac::verify(&self.key, message, signature).is_ok()
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey({}, [redacted])", self.algorithm)
     }
 }
 

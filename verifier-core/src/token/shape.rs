@@ -3,8 +3,8 @@
 //! what is known of it. All else is opaque, and only its issuer can say what it means.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 

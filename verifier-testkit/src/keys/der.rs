@@ -43,13 +43,11 @@ fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     if found != tag {
         return None;
     }
-    let (length, rest) = match first {
-        0..0x80 => (usize::from(first), rest),
-        0x81..=0x84 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (bytes.iter().fold(0, |length, &byte| length << 8 | usize::from(byte)), rest)
-        }
-        _ => return None,
+    let (length, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+        (bytes.iter().fold(0_usize, |length, &byte| (length << 8) | usize::from(byte)), rest)
     };
     rest.split_at_checked(length)
 }

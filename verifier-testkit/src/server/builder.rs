@@ -53,6 +53,7 @@ impl Builder {
                 introspection_auth: IntrospectionAuth::default(),
                 basic_decoding: BasicDecoding::default(),
                 audience_must_name_caller: false,
+                current_key_only: false,
                 jwks_cache_control: None,
             },
         }
@@ -155,6 +156,14 @@ impl Builder {
     #[must_use]
     pub const fn audience_must_name_caller(mut self, must: bool) -> Self {
         self.settings.audience_must_name_caller = must;
+        self
+    }
+
+    /// Whether introspection calls every JWT inactive that wasn't signed with the key that signs now, published or
+    /// not, as Hydra does.
+    #[must_use]
+    pub const fn current_key_only(mut self, only: bool) -> Self {
+        self.settings.current_key_only = only;
         self
     }
 

@@ -36,16 +36,29 @@ impl Door {
     pub(super) fn open(listener: StdListener, state: Arc<State>) -> io::Result<Self> {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _inside = runtime.enter();
-            TcpListener::from_std(listener)?
-        };
         let (commands, received) = unbounded_channel();
-        let room = Room { address, socket: Socket::Listening(listener), connections: JoinSet::new(), state };
-        let thread = std::thread::Builder::new()
-            .name("authorization-server".to_owned())
-            .spawn(move || runtime.block_on(room.run(received)))?;
+        let (started, wait) = sync_channel(1);
+        // The runtime is made on the thread: one that was dropped here, after a failure, would panic inside another.
+        let run = move || {
+            let begun =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+                    let inside = runtime.enter();
+                    let listener = TcpListener::from_std(listener)?;
+                    drop(inside);
+                    Ok((runtime, listener))
+                });
+            match begun {
+                Err(error) => drop(started.send(Err(error))),
+                Ok((runtime, listener)) => {
+                    drop(started.send(Ok(())));
+                    let socket = Socket::Listening(listener);
+                    runtime
+                        .block_on(Room { address, socket, connections: JoinSet::new(), state }.run(received));
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("authorization-server".to_owned()).spawn(run)?;
+        wait.recv().map_err(|_| gone())??;
         Ok(Self { address, commands, thread: Some(thread) })
     }
 
@@ -68,11 +81,14 @@ impl Door {
 
     /// Returns once it has been done.
     fn command(&self, command: Command) -> io::Result<()> {
-        let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the authorization server has stopped");
         let (done, wait) = sync_channel(1);
         self.commands.send((command, done)).map_err(|_| gone())?;
         wait.recv().map_err(|_| gone())?
     }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the authorization server has stopped")
 }
 
 impl Drop for Door {
@@ -94,7 +110,7 @@ struct Room {
 
 enum Socket {
     Listening(TcpListener),
-    /// Bound and not listening: connections are refused, and nobody else gets the port.
+    /// Bound and not listening: connections are refused, and the system doesn't give the port away.
     Reserved(TcpSocket),
     Closed,
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::introspection::introspect;
 use super::state::State;
-use crate::answer::{Answer, Body, Cut, Delivery};
+use crate::answer::{Answer, Body, Cut, Delivery, Refusal};
 use crate::clients::{Form, IntrospectionAuth};
 use crate::counts::RecordedRequest;
 use crate::faults::{Endpoint, Fault};
@@ -130,10 +130,10 @@ fn decide(state: &State, endpoint: Endpoint, request: &RecordedRequest) -> Answe
     }
 }
 
-fn with_form(request: &RecordedRequest, answer: impl FnOnce(&Form) -> Result<Answer, Answer>) -> Answer {
+fn with_form(request: &RecordedRequest, answer: impl FnOnce(&Form) -> Result<Answer, Refusal>) -> Answer {
     match Form::parse(&request.headers, &request.body) {
-        Some(form) => answer(&form).unwrap_or_else(|refused| refused),
-        None => Answer::oauth_error(400, "invalid_request"),
+        Some(form) => answer(&form).unwrap_or_else(Answer::from),
+        None => Refusal::INVALID_REQUEST.into(),
     }
 }
 
@@ -156,18 +156,18 @@ fn jwks(state: &State, headers: &HeaderMap) -> Answer {
 }
 
 /// The client-credentials grant (RFC 6749 §4.4).
-fn token(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Answer> {
+fn token(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Refusal> {
     let id = {
         let clients = state.clients();
         let client = caller(state, &clients, headers, form)?;
         if form.get("grant_type") != Some("client_credentials") {
-            return Err(Answer::oauth_error(400, "unsupported_grant_type"));
+            return Err(Refusal::new(400, "unsupported_grant_type"));
         }
         // `audience` is what several servers call the `resource` of RFC 8707.
         if let Some(audience) = audience(form)
             && !client.may_ask_for(audience)
         {
-            return Err(Answer::oauth_error(400, "invalid_target"));
+            return Err(Refusal::new(400, "invalid_target"));
         }
         client.id.clone()
     };
@@ -191,9 +191,9 @@ fn audience(form: &Form) -> Option<&str> {
 }
 
 /// RFC 7009 §2: 200 for unknown tokens too, and nothing happens to another client's.
-fn revoke(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Answer> {
+fn revoke(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Refusal> {
     let id = caller(state, &state.clients(), headers, form)?.id.clone();
-    let token = form.get("token").ok_or_else(|| Answer::oauth_error(400, "invalid_request"))?;
+    let token = form.get("token").ok_or(Refusal::INVALID_REQUEST)?;
     state.tokens().revoke(|found, grant| found == token && grant.client == id);
     Ok(Answer::new(200, "").no_store())
 }
@@ -203,6 +203,6 @@ fn caller<'c>(
     clients: &'c crate::clients::Clients,
     headers: &HeaderMap,
     form: &Form,
-) -> Result<&'c crate::clients::Client, Answer> {
+) -> Result<&'c crate::clients::Client, Refusal> {
     clients.authenticate(headers, form, state.settings.basic_decoding, &IntrospectionAuth::BasicOrPost)
 }

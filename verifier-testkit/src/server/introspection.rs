@@ -5,20 +5,21 @@ use serde_json::{Value, json};
 
 use super::state::State;
 use super::tokens::Record;
-use crate::answer::Answer;
+use crate::answer::{Answer, Refusal};
 use crate::clients::{Form, IntrospectionAuth, bearer};
 
-pub(super) fn introspect(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Answer> {
+pub(super) fn introspect(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Refusal> {
     let caller = authenticate(state, headers, form)?;
-    let token = form.get("token").ok_or_else(|| Answer::oauth_error(400, "invalid_request"))?;
+    let token = form.get("token").ok_or(Refusal::INVALID_REQUEST)?;
     let now = state.unix_seconds();
     let tokens = state.tokens();
     if let Some(scripted) = tokens.scripted.get(token) {
-        return Ok(Answer::json(scripted).no_store());
+        return Ok(scripted.clone().no_store());
     }
     let answer = tokens
         .live(token, now)
         .filter(|record| state.clients().enabled(&record.grant.client))
+        .filter(|record| !state.settings.current_key_only || current(state, record))
         .filter(|record| !state.settings.audience_must_name_caller || names(record, caller.as_deref()))
         .filter(|record| holds(&record.grant.scopes, form.get("scope").unwrap_or_default()))
         .map_or_else(|| json!({ "active": false }), |record| Value::Object(record.answer()));
@@ -26,18 +27,20 @@ pub(super) fn introspect(state: &State, headers: &HeaderMap, form: &Form) -> Res
 }
 
 /// The caller's client id, where it has one.
-fn authenticate(state: &State, headers: &HeaderMap, form: &Form) -> Result<Option<String>, Answer> {
+fn authenticate(state: &State, headers: &HeaderMap, form: &Form) -> Result<Option<String>, Refusal> {
     match &state.settings.introspection_auth {
         IntrospectionAuth::None => Ok(None),
         IntrospectionAuth::Bearer(expected) if bearer(headers) == Some(expected) => Ok(None),
-        IntrospectionAuth::Bearer(_) => {
-            Err(Answer::oauth_error(401, "invalid_token").header("www-authenticate", "Bearer"))
-        }
+        IntrospectionAuth::Bearer(_) => Err(Refusal::new(401, "invalid_token").challenge("Bearer")),
         demanded => state
             .clients()
             .authenticate(headers, form, state.settings.basic_decoding, demanded)
             .map(|client| Some(client.id.clone())),
     }
+}
+
+fn current(state: &State, record: &Record) -> bool {
+    record.signed_by.as_deref().is_none_or(|kid| kid == state.keys().signing().kid())
 }
 
 fn names(record: &Record, caller: Option<&str>) -> bool {

@@ -84,7 +84,9 @@ impl Keyring {
 
     pub(super) fn published(&self) -> Value {
         self.stale.clone().unwrap_or_else(|| {
-            jwk_set(self.keys.iter().filter(|(_, published)| *published == Published::Yes).map(|(key, _)| key))
+            jwk_set(
+                self.keys.iter().filter(|(_, published)| *published == Published::Yes).map(|(key, _)| key),
+            )
         })
     }
 }

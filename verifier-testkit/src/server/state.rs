@@ -13,9 +13,12 @@ use crate::answer::Answer;
 use crate::clients::{BasicDecoding, Client, Clients, IntrospectionAuth};
 use crate::counts::Book;
 use crate::faults::{Endpoint, Faults};
+use crate::forge::TokenForge;
 use crate::issue::{IssuedToken, TokenRequest};
-use crate::keys::{Algorithm, SigningKey, base64url};
+use crate::keys::SigningKey;
 use crate::profile::{Format, Grant, Profile};
+
+type Members = Map<String, Value>;
 
 /// What stays as it was built.
 #[derive(Clone)]
@@ -28,6 +31,7 @@ pub(super) struct Settings {
     pub(super) introspection_auth: IntrospectionAuth,
     pub(super) basic_decoding: BasicDecoding,
     pub(super) audience_must_name_caller: bool,
+    pub(super) current_key_only: bool,
     pub(super) jwks_cache_control: Option<String>,
 }
 
@@ -107,9 +111,14 @@ impl State {
     pub(super) fn issue(&self, request: &TokenRequest) -> IssuedToken {
         let profile = request.profile.unwrap_or(self.settings.profile);
         let grant = self.grant(request, profile);
-        let (token, kid, claims) = match request.format.unwrap_or(self.settings.format) {
-            Format::Opaque => (profile.opaque_token(), None, Map::new()),
-            Format::Jwt => self.write_jwt(request, profile, &grant),
+        let (token, signed_by, kid, claims) = match request.format.unwrap_or(self.settings.format) {
+            Format::Opaque => (profile.opaque_token(), None, None, Map::new()),
+            Format::Jwt => {
+                let (key, header, claims) = self.parts(request, profile, &grant);
+                let kid = header.get("kid").and_then(Value::as_str).map(str::to_owned);
+                let token = TokenForge::of_objects(&header, &claims).sign(&key);
+                (token, Some(key.kid().to_owned()), kid, claims)
+            }
         };
         let issued = IssuedToken {
             token: token.clone(),
@@ -121,7 +130,8 @@ impl State {
             expires_at: grant.expires_at,
             claims,
         };
-        let record = Record { grant, profile, answer: request.introspection.clone(), revoked: false };
+        let record =
+            Record { grant, profile, signed_by, answer: request.introspection.clone(), revoked: false };
         self.tokens().add(token, record);
         issued
     }
@@ -145,33 +155,31 @@ impl State {
         }
     }
 
-    fn write_jwt(
+    /// A token that the server would issue, and of which it knows nothing.
+    pub(super) fn forge(&self, request: &TokenRequest) -> TokenForge {
+        let profile = request.profile.unwrap_or(self.settings.profile);
+        let (_, header, claims) = self.parts(request, profile, &self.grant(request, profile));
+        TokenForge::of_objects(&header, &claims)
+    }
+
+    /// The key that signs, header and claims.
+    fn parts(
         &self,
         request: &TokenRequest,
         profile: Profile,
         grant: &Grant,
-    ) -> (String, Option<String>, Map<String, Value>) {
+    ) -> (SigningKey, Members, Members) {
         let key = match (&request.key, request.algorithm) {
             (Some(key), None) => key.clone(),
             (Some(key), Some(algorithm)) => key.under(algorithm).unwrap_or_else(|| key.clone()),
-            (None, Some(algorithm)) => self.key_of(algorithm),
+            (None, Some(algorithm)) => self.keys().of_algorithm(algorithm),
             (None, None) => self.keys().signing().clone(),
         };
         let mut header = profile.header(key.algorithm().name(), key.kid());
         request.header.apply(&mut header);
         let mut claims = profile.claims(grant);
         request.claims.apply(&mut claims);
-        let kid = header.get("kid").and_then(Value::as_str).map(str::to_owned);
-
-        let header = base64url(Value::Object(header).to_string());
-        let payload = base64url(Value::Object(claims.clone()).to_string());
-        let input = format!("{header}.{payload}");
-        let signature = base64url(key.sign(input.as_bytes()));
-        (format!("{input}.{signature}"), kid, claims)
-    }
-
-    fn key_of(&self, algorithm: Algorithm) -> SigningKey {
-        self.keys().of_algorithm(algorithm)
+        (key, header, claims)
     }
 
     pub(super) fn is_active(&self, token: &str) -> bool {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use crate::answer::Answer;
 use crate::issue::Edits;
 use crate::profile::{Grant, Profile};
 
@@ -11,7 +12,7 @@ use crate::profile::{Grant, Profile};
 pub(super) struct Tokens {
     issued: HashMap<String, Record>,
     /// Answers by script, by token.
-    pub(super) scripted: HashMap<String, Value>,
+    pub(super) scripted: HashMap<String, Answer>,
     /// Whether the store can't be read.
     pub(super) lost: bool,
 }
@@ -19,6 +20,8 @@ pub(super) struct Tokens {
 pub(super) struct Record {
     pub(super) grant: Grant,
     pub(super) profile: Profile,
+    /// The key id of the key that signed a JWT.
+    pub(super) signed_by: Option<String>,
     pub(super) answer: Edits,
     pub(super) revoked: bool,
 }

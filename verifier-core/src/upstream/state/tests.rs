@@ -98,8 +98,14 @@ fn the_time_open_doubles_with_each_failed_probe_up_to_its_end() {
         call(&mut state, when, failed(R::TimedOut));
     }
     let BreakerHealth::Open { until } = state.health(mono(when)).breaker else { panic!("closed") };
-    call(&mut state, Duration::from_nanos(until.nanos()), Outcome::Answered);
+    when = Duration::from_nanos(until.nanos());
+    call(&mut state, when, Outcome::Answered);
     assert!(state.is_closed());
+    for _ in 0..5 {
+        call(&mut state, when, failed(R::TimedOut));
+    }
+    let BreakerHealth::Open { until } = state.health(mono(when)).breaker else { panic!("closed") };
+    assert!(until <= mono(when + SEC), "an answer ends the doubling");
 }
 
 #[test]
@@ -130,6 +136,12 @@ fn calls_from_before_the_breaker_moved_do_not_move_it() {
     assert!(!state.is_closed());
     let probe = admitted(state.enter(Priority::Known, mono(2 * SEC)));
     state.report(early.pop().unwrap(), failed(R::TimedOut), at(2 * SEC), u64::MAX);
+    state.release(early.pop().unwrap(), mono(2 * SEC));
+    assert_eq!(
+        refused(state.enter(Priority::Known, mono(2 * SEC))).reason(),
+        R::BreakerOpen,
+        "one probe at a time"
+    );
     state.report(probe, Outcome::Answered, at(2 * SEC), 0);
     for admission in early {
         state.report(admission, failed(R::TimedOut), at(2 * SEC), u64::MAX);

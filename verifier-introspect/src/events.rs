@@ -1,0 +1,147 @@
+//! What an operator should know, as notes for the health view and as log lines. A line of a kind appears at most once
+//! in a while, so that a flood of tokens makes no flood of lines; none names a token, a subject or a client.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use verifier_core::error::{Unavailable, UnavailableReason};
+use verifier_core::health::HealthNote;
+use verifier_core::time::Instant;
+
+/// After so many inactive answers in a row for different tokens that are valid locally, our configuration is the most
+/// likely cause.
+pub(crate) const ALL_INACTIVE: u32 = 20;
+/// Least time between two lines of one kind.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// What was seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Refused,
+    Credentials,
+    Redirected,
+    Misconfigured,
+    Failed,
+    WrongIssuer,
+    AllInactive,
+}
+
+const KINDS: usize = 7;
+
+/// The state behind notes and lines.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    inactive_run: AtomicU32,
+    credentials_refused: AtomicBool,
+    redirected: AtomicBool,
+    /// When the next line of a kind may appear, and how many were left out, by kind.
+    quiet: [(AtomicU64, AtomicU64); KINDS],
+}
+
+impl Events {
+    /// A readable answer came.
+    pub(crate) fn answered(&self) {
+        self.credentials_refused.store(false, Ordering::Relaxed);
+        self.redirected.store(false, Ordering::Relaxed);
+    }
+
+    /// An active answer came.
+    pub(crate) fn active(&self) {
+        self.inactive_run.store(0, Ordering::Relaxed);
+    }
+
+    /// The server calls a token inactive that is valid locally, and said something else, or nothing, of it before.
+    pub(crate) fn inactive_though_valid(&self, issuer: &str, now: Instant) {
+        let saturating = |run: u32| Some(run.saturating_add(1));
+        let before = self
+            .inactive_run
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, saturating)
+            .unwrap_or_else(|run| run);
+        if before.saturating_add(1) == ALL_INACTIVE {
+            self.line(Kind::AllInactive, issuer, "all_inactive", now);
+        }
+    }
+
+    /// An answer names another issuer.
+    pub(crate) fn wrong_issuer(&self, issuer: &str, now: Instant) {
+        self.line(Kind::WrongIssuer, issuer, "wrong_issuer", now);
+    }
+
+    /// No answer came.
+    pub(crate) fn failed(&self, issuer: &str, why: Unavailable, now: Instant) {
+        let kind = match why.reason() {
+            UnavailableReason::CredentialsRefused => {
+                self.credentials_refused.store(true, Ordering::Relaxed);
+                Kind::Credentials
+            }
+            UnavailableReason::Redirected => {
+                self.redirected.store(true, Ordering::Relaxed);
+                Kind::Redirected
+            }
+            UnavailableReason::Misconfigured => Kind::Misconfigured,
+            UnavailableReason::RefusedByServer => Kind::Refused,
+            _ => Kind::Failed,
+        };
+        self.line(kind, issuer, why.code(), now);
+    }
+
+    /// The notes that hold now.
+    pub(crate) fn notes(&self) -> Vec<HealthNote> {
+        [
+            (self.inactive_run.load(Ordering::Relaxed) >= ALL_INACTIVE, HealthNote::AllInactive),
+            (self.credentials_refused.load(Ordering::Relaxed), HealthNote::CredentialsRefused),
+            (self.redirected.load(Ordering::Relaxed), HealthNote::Redirected),
+        ]
+        .into_iter()
+        .filter_map(|(holds, note)| holds.then_some(note))
+        .collect()
+    }
+
+    fn line(&self, kind: Kind, issuer: &str, code: &'static str, now: Instant) {
+        let Some((next, left_out)) = self.quiet.get(kind as usize) else { return };
+        let due = next.load(Ordering::Relaxed);
+        let ours = now.nanos() >= due
+            && next
+                .compare_exchange(due, now.plus(QUIET).nanos(), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if ours {
+            emit(kind, issuer, code, left_out.swap(0, Ordering::Relaxed));
+        } else {
+            left_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn emit(kind: Kind, issuer: &str, code: &'static str, left_out: u64) {
+    match kind {
+        Kind::Refused => {
+            tracing::info!(issuer, code, left_out, "the introspection endpoint refuses to answer for a token");
+        }
+        Kind::Credentials => {
+            tracing::error!(issuer, code, left_out, "the introspection endpoint refuses our credentials");
+        }
+        Kind::Redirected => {
+            tracing::error!(issuer, code, left_out, "the introspection endpoint redirects; its address is off");
+        }
+        Kind::Misconfigured => {
+            tracing::error!(issuer, code, left_out, "there is no introspection endpoint to ask");
+        }
+        Kind::Failed => tracing::warn!(issuer, code, left_out, "an introspection call failed"),
+        Kind::WrongIssuer => {
+            tracing::warn!(issuer, code, left_out, "an introspection answer names another issuer");
+        }
+        Kind::AllInactive => tracing::error!(
+            issuer,
+            code,
+            left_out,
+            "every locally valid token is called inactive; most likely this client may not see them (is it in their audience?)"
+        ),
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+const fn emit(_: Kind, _: &str, _: &'static str, _: u64) {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! The handle: what a service holds. Reads the clock on arrival, applies limits and deadline, asks the verifiers
+//! below, and takes the last step of every verification itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use verifier_core::authorization;
+use verifier_core::challenge::Challenge;
+use verifier_core::claims::VerifiedToken;
+use verifier_core::error::{Rejection, Unavailable, UnavailableReason, VerifyError};
+use verifier_core::freshness::Freshness;
+use verifier_core::health::Health;
+use verifier_core::policy::ValidationPolicy;
+use verifier_core::revocation::{RevocationEvent, RevocationList};
+use verifier_core::runtime::Env;
+use verifier_core::token::{AccessToken, Digest};
+use verifier_core::verifier::{Asked, Judged, Presentation, TokenVerifier, Verdict, VerifyRequest};
+use verifier_hybrid::{Revocations, RevocationsFull};
+
+/// Greatest time for a whole verification, unless configured or given with the request.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Verifies access tokens. Cheap to clone and to share between tasks, threads and runtimes.
+#[derive(Clone)]
+pub struct Verifier {
+    shared: Arc<Shared>,
+    policy: Option<ValidationPolicy>,
+}
+
+/// What all clones of a handle share.
+pub(crate) struct Shared {
+    pub(crate) root: Arc<dyn TokenVerifier>,
+    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) env: Env,
+    pub(crate) settings: Settings,
+}
+
+/// What the handle itself is configured with.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) max_token_size: usize,
+    pub(crate) deadline: Duration,
+    pub(crate) reveal_expiry: bool,
+    pub(crate) realm: Option<Box<str>>,
+}
+
+impl Verifier {
+    pub(crate) fn from_shared(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared), policy: None }
+    }
+
+    /// The verdict on one bearer token: an HTTP request's, a WebSocket's, a queue message's.
+    ///
+    /// # Errors
+    /// [`VerifyError::Rejected`] if something is wrong with the token, [`VerifyError::Unavailable`] if no verdict could
+    /// be given.
+    pub async fn verify(&self, token: &str) -> Result<VerifiedToken, VerifyError> {
+        self.request(token).verify().await
+    }
+
+    /// A verification with demands of its own.
+    pub fn request<'a>(&'a self, token: &'a str) -> RequestBuilder<'a> {
+        RequestBuilder {
+            verifier: self,
+            token,
+            freshness: Freshness::CONFIGURED,
+            presentation: Presentation::BEARER,
+            within: self.shared.settings.deadline,
+            policy: self.policy.as_ref(),
+        }
+    }
+
+    /// Reads the values of the `Authorization` header, all that the request has (RFC 6750 §2.1, RFC 9110 §11.6.2).
+    ///
+    /// # Errors
+    /// [`Rejection::NoCredentials`] and [`Rejection::MalformedRequest`].
+    pub fn authorization<'a>(
+        &'a self,
+        values: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<RequestBuilder<'a>, VerifyError> {
+        let credentials = authorization::credentials(values)?;
+        Ok(self.request(credentials.token).presented(Presentation::BEARER.by(credentials.scheme)))
+    }
+
+    /// The same verifiers, keys and caches under another policy: another API of the same issuers.
+    #[must_use]
+    pub fn with_policy(&self, policy: ValidationPolicy) -> Self {
+        Self { shared: Arc::clone(&self.shared), policy: Some(policy) }
+    }
+
+    /// Resolves once verdicts can be given: the first key sets are loaded. Asks for them if nobody has yet.
+    ///
+    /// # Errors
+    /// [`Unavailable`] with the reason, at the latest after `within`.
+    pub async fn ready(&self, within: Duration) -> Result<(), Unavailable> {
+        let env = &self.shared.env;
+        let deadline = env.clock.now().monotonic.plus(within);
+        match self.shared.root.ready(Some(deadline)) {
+            Asked::Ready(ready) => ready,
+            Asked::Pending(asked) => match bounded(env, within, asked).await {
+                Ok(ready) => ready,
+                Err(unavailable) => Err(unavailable),
+            },
+        }
+    }
+
+    /// What the verifiers know of their own state.
+    pub fn health(&self) -> Health {
+        self.shared.root.health(self.shared.env.clock.now())
+    }
+
+    /// Ends the life of tokens at once, in this process: no token that the event covers is accepted after this
+    /// returned.
+    ///
+    /// # Errors
+    /// [`RevocationsFull`]: nothing was taken in, and nothing was dropped for it.
+    pub fn revoke(&self, event: &RevocationEvent) -> Result<(), RevocationsFull> {
+        self.shared.revocations.ingest(event)
+    }
+
+    /// The revocations that this process was told of.
+    pub fn revocations(&self) -> &Arc<Revocations> {
+        &self.shared.revocations
+    }
+
+    /// The digest of a token, by which [`RevocationEvent::Text`] names it.
+    ///
+    /// # Errors
+    /// [`Rejection::TokenTooLarge`], [`Rejection::MalformedToken`].
+    pub fn digest(&self, token: &str) -> Result<Digest, Rejection> {
+        Ok(AccessToken::new(token, self.shared.settings.max_token_size)?.digest())
+    }
+
+    /// The `WWW-Authenticate` challenge for an error, with the configured realm; `None` for unavailable.
+    pub fn challenge(&self, error: VerifyError) -> Option<Challenge> {
+        let challenge = error.challenge()?.reveal_expiry(self.shared.settings.reveal_expiry);
+        Some(match &self.shared.settings.realm {
+            Some(realm) => challenge.with_realm(realm),
+            None => challenge,
+        })
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("root", &self.shared.root).finish_non_exhaustive()
+    }
+}
+
+/// One verification, before it is asked for.
+#[derive(Clone, Copy)]
+#[must_use = "nothing is verified until `verify` is awaited"]
+pub struct RequestBuilder<'a> {
+    verifier: &'a Verifier,
+    token: &'a str,
+    freshness: Freshness,
+    presentation: Presentation,
+    within: Duration,
+    policy: Option<&'a ValidationPolicy>,
+}
+
+impl<'a> RequestBuilder<'a> {
+    /// Demands revocation knowledge at most this old; can only tighten what is configured.
+    pub const fn freshness(mut self, freshness: Freshness) -> Self {
+        self.freshness = freshness;
+        self
+    }
+
+    /// What came along with the token to prove possession.
+    pub const fn presented(mut self, presentation: Presentation) -> Self {
+        self.presentation = presentation;
+        self
+    }
+
+    /// Gives up after this time.
+    pub const fn within(mut self, within: Duration) -> Self {
+        self.within = within;
+        self
+    }
+
+    /// Judges under this policy.
+    pub const fn policy(mut self, policy: &'a ValidationPolicy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// The verdict.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`]; [`UnavailableReason::NoRevocationSource`] if a freshness is demanded of a strategy that
+    /// can't see revocations.
+    pub async fn verify(self) -> Result<VerifiedToken, VerifyError> {
+        let shared = &*self.verifier.shared;
+        let arrival = shared.env.clock.now();
+        let token = AccessToken::new(self.token, shared.settings.max_token_size)?;
+        let mut request = VerifyRequest::new(&token, arrival)
+            .with_freshness(self.freshness)
+            .with_presentation(self.presentation)
+            .with_deadline(arrival.monotonic.plus(self.within));
+        request.policy = self.policy;
+        let verdict = match shared.root.verify(&request) {
+            Asked::Ready(verdict) => verdict,
+            Asked::Pending(asked) => bounded(&shared.env, self.within, asked).await?,
+        };
+        shared.finish(verdict, &request)
+    }
+}
+
+impl fmt::Debug for RequestBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBuilder").field("freshness", &self.freshness).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The last step of every verification, whatever the strategy: what was revoked by event has the last word.
+    fn finish(
+        &self,
+        verdict: Verdict,
+        request: &VerifyRequest<'_>,
+    ) -> Result<VerifiedToken, VerifyError> {
+        let judged = verdict?;
+        if self.is_revoked(&judged, request.token.digest()) {
+            return Err(Rejection::Revoked.into());
+        }
+        judged.finish(request)
+    }
+
+    fn is_revoked(&self, judged: &Judged, token: Digest) -> bool {
+        let own = judged.facts().identity();
+        self.revocations.revokes(own, token).is_some()
+            || judged.answer().is_some_and(|answer| {
+                let other = answer.identity();
+                self.revocations.revokes(other, token).is_some()
+                    || self.revocations.revokes(&own.merged(other), token).is_some()
+            })
+    }
+}
+
+/// Waits for an answer, at most this long.
+async fn bounded<T>(
+    env: &Env,
+    within: Duration,
+    asked: futures_util::future::BoxFuture<'_, T>,
+) -> Result<T, Unavailable> {
+    let timer = env.runtime.sleep(within)?;
+    match select(asked, timer).await {
+        Either::Left((answer, _)) => Ok(answer),
+        Either::Right(((), _)) => Err(Unavailable::new(UnavailableReason::DeadlineExceeded)),
+    }
+}
