@@ -78,7 +78,7 @@ fn quotable(text: &str) -> bool {
 }
 
 /// RFC 6749 §3.3: 1*( %x21 / %x23-5B / %x5D-7E ).
-fn is_scope_token(text: &str) -> bool {
+pub(crate) fn is_scope_token(text: &str) -> bool {
     !text.is_empty() && quotable(text) && !text.contains(' ')
 }
 

@@ -430,9 +430,14 @@ impl TypedClaims {
     }
 }
 
-/// The claims don't fit the type that was asked for.
-#[derive(Debug)]
+/// The claims don't fit the type that was asked for. Neither `Display` nor `Debug` quotes them.
 pub struct ClaimsError(serde_json::Error);
+
+impl fmt::Debug for ClaimsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClaimsError").field(&self.0.classify()).finish()
+    }
+}
 
 impl fmt::Display for ClaimsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -90,8 +90,7 @@ impl<'t> UnverifiedJwt<'t> {
 }
 
 fn read_payload(token: &AccessToken<'_>, jwt: &CompactJwt) -> Result<Object, Rejection> {
-    let bytes =
-        URL_SAFE_NO_PAD.decode(jwt.payload_segment(token)).map_err(|_| Rejection::NotCanonical)?;
+    let bytes = URL_SAFE_NO_PAD.decode(jwt.payload_segment(token)).map_err(|_| Rejection::NotCanonical)?;
     Object::parse(&bytes, JsonLimits::CLAIMS).map_err(|_| Rejection::MalformedClaims)
 }
 
@@ -125,7 +124,7 @@ impl AuthenticJwt<'_> {
         let facts = self.facts(rules)?;
         match policy.judge(&facts, now, Role::Decides) {
             Ok(()) => Ok(facts),
-            Err(Rejection::Expired) => Err(ValidationError::Expired(ExpiredToken { facts })),
+            Err(Rejection::Expired) => Err(ValidationError::Expired(ExpiredToken { facts: Box::new(facts) })),
             Err(rejection) => Err(rejection.into()),
         }
     }
@@ -135,12 +134,12 @@ impl AuthenticJwt<'_> {
 /// that exchange an expired token.
 #[derive(Debug)]
 pub struct ExpiredToken {
-    facts: Facts,
+    facts: Box<Facts>,
 }
 
 impl ExpiredToken {
     /// What the token said while it lived.
-    pub const fn expired_facts(&self) -> &Facts {
+    pub fn expired_facts(&self) -> &Facts {
         &self.facts
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::challenge::is_scope_token;
 use crate::claims::Facts;
 use crate::error::Rejection;
 use crate::profile::TokenProfile;
@@ -304,6 +305,9 @@ impl PolicyBuilder {
         {
             return Err(PolicyError::ZeroLimit);
         }
+        if !self.0.required_scopes.iter().all(|scope| is_scope_token(scope)) {
+            return Err(PolicyError::ImpossibleScope);
+        }
         Ok(ValidationPolicy(Arc::new(self.0)))
     }
 }
@@ -323,6 +327,8 @@ pub enum PolicyError {
     },
     /// A greatest age or lifetime of zero would refuse every token.
     ZeroLimit,
+    /// A required scope is no scope-token (RFC 6749 §3.3): no token can have it.
+    ImpossibleScope,
 }
 
 impl fmt::Display for PolicyError {
@@ -336,6 +342,9 @@ impl fmt::Display for PolicyError {
                 write!(f, "leeway: {leeway:?} is over the greatest allowed, {MAX_LEEWAY:?}")
             }
             Self::ZeroLimit => f.write_str("max_age, max_lifetime: zero would refuse every token"),
+            Self::ImpossibleScope => f.write_str(
+                "required scope: one is empty or holds a blank, a quote or another character that no scope has",
+            ),
         }
     }
 }

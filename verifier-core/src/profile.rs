@@ -31,7 +31,9 @@ impl Mark {
                 .is_some_and(|value| texts.iter().any(|text| text.eq_ignore_ascii_case(value))),
             Self::AudienceIsClient => client.is_some_and(|client| match members.get("aud") {
                 Some(Json::String(only)) => &**only == client,
-                Some(Json::Array(list)) => matches!(list.as_slice(), [Json::String(only)] if &**only == client),
+                Some(Json::Array(list)) => {
+                    !list.is_empty() && list.iter().all(|one| one.as_str() == Some(client))
+                }
                 _ => false,
             }),
         }
@@ -71,8 +73,19 @@ fn texts(list: &[&'static str]) -> Vec<Text> {
 }
 
 /// Values of `typ`, `token_use` and `token_type` that name something else than an access token.
-const OTHER_KINDS: &[&str] =
-    &["id", "id_token", "refresh", "refresh_token", "offline", "logout", "logout_token", "authorization_code"];
+const OTHER_KINDS: &[&str] = &[
+    "id",
+    "id_token",
+    "refresh",
+    "refresh_token",
+    "offline",
+    "logout",
+    "logout_token",
+    "authorization_code",
+    // RFC 8693 §3
+    "urn:ietf:params:oauth:token-type:refresh_token",
+    "urn:ietf:params:oauth:token-type:id_token",
+];
 
 /// Marks of other tokens that the same keys sign: ID tokens, logout tokens, security events, proofs.
 fn foreign_marks() -> Vec<Mark> {
@@ -211,7 +224,12 @@ impl TokenProfile {
         if !header.is_type("at+jwt") && self.refused_marks.iter().any(|mark| mark.borne_by(claims, client)) {
             return Err(Rejection::NotAnAccessToken);
         }
-        if self.required.iter().any(|name| claims.get(name).is_none()) {
+        // An empty text identifies nobody, and no revocation could name it.
+        let missing = |name: &Text| match claims.get(name) {
+            None => true,
+            Some(value) => value.as_str().is_some_and(str::is_empty),
+        };
+        if self.required.iter().any(missing) {
             return Err(Rejection::MissingClaim);
         }
         if !self.positive_marks.is_empty()

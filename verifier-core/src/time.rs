@@ -155,8 +155,10 @@ impl Clock for SystemClock {
         use std::time::{Instant as StdInstant, SystemTime, UNIX_EPOCH};
         static ORIGIN: OnceLock<StdInstant> = OnceLock::new();
 
-        // The origin lies one second back, so that no instant of a live process is zero and `minus` keeps room.
-        let monotonic = Duration::from_secs(1).saturating_add(ORIGIN.get_or_init(StdInstant::now).elapsed());
+        // The origin lies a century back, so that knowledge from before this process keeps its age when `minus` dates
+        // it; 584 years fit.
+        const ROOM: Duration = Duration::from_secs(100 * 365 * 86_400);
+        let monotonic = ROOM.saturating_add(ORIGIN.get_or_init(StdInstant::now).elapsed());
         let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(after) => WallTime::EPOCH.plus(after),
             Err(before) => WallTime::EPOCH.minus(before.duration()),

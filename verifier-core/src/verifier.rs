@@ -260,8 +260,9 @@ impl Judged {
             }
             bound = Some(confirmation);
         }
-        if bound.is_none() && request.presentation.scheme == Scheme::Dpop {
-            // RFC 9449 §7.1: the DPoP scheme is for bound tokens.
+        let is_key_bound = matches!(bound, Some(Confirmation::JwkThumbprint(_)));
+        if !is_key_bound && request.presentation.scheme == Scheme::Dpop {
+            // RFC 9449 §7.1: the DPoP scheme is for tokens bound to a key.
             return Err(Rejection::SenderMismatch.into());
         }
         let (seen, other) = match (self.claims, self.answer) {

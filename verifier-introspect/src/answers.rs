@@ -93,9 +93,9 @@ impl Record {
         is_kept(self.as_of, now, self.keep, self.expires_at)
     }
 
-    /// Greatest age.
-    pub(crate) const fn keep(&self) -> Duration {
-        self.keep
+    /// When the token ends, where known.
+    pub(crate) const fn expires_at(&self) -> Option<i64> {
+        self.expires_at
     }
 
     /// Whether a revocation event may concern it. `who` adds what the answer leaves out of the token's identity.

@@ -2,11 +2,13 @@
 //! in a while, so that a flood of tokens makes no flood of lines; none names a token, a subject or a client.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use verifier_core::error::{Unavailable, UnavailableReason};
 use verifier_core::health::HealthNote;
 use verifier_core::time::Instant;
+use verifier_core::token::Digest;
 
 /// After so many inactive answers in a row for different tokens that are valid locally, our configuration is the most
 /// likely cause.
@@ -32,6 +34,8 @@ const KINDS: usize = 7;
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     inactive_run: AtomicU32,
+    /// The token that was counted last: one that is shown again and again counts once.
+    counted: Mutex<Option<Digest>>,
     credentials_refused: AtomicBool,
     redirected: AtomicBool,
     /// When the next line of a kind may appear, and how many were left out, by kind.
@@ -51,7 +55,10 @@ impl Events {
     }
 
     /// The server calls a token inactive that is valid locally, and said something else, or nothing, of it before.
-    pub(crate) fn inactive_though_valid(&self, issuer: &str, now: Instant) {
+    pub(crate) fn inactive_though_valid(&self, issuer: &str, token: Digest, now: Instant) {
+        if self.counted.lock().unwrap_or_else(PoisonError::into_inner).replace(token) == Some(token) {
+            return;
+        }
         let saturating = |run: u32| Some(run.saturating_add(1));
         let before = self
             .inactive_run

@@ -9,7 +9,7 @@ mod events;
 mod flight;
 pub mod introspector;
 mod place;
-pub mod request;
+mod request;
 pub mod response;
 pub mod retention;
 pub mod revocation;

@@ -35,7 +35,7 @@ const OWN_HEADERS: [HeaderName; 9] = [
 
 /// What is the same for every request of one introspector.
 #[derive(Clone, Debug, Default)]
-pub struct RequestForm {
+pub(crate) struct RequestForm {
     token_type_hint: bool,
     parameters: Vec<(String, String)>,
     headers: HeaderMap,
@@ -47,7 +47,7 @@ impl RequestForm {
     ///
     /// # Errors
     /// [`BuildError::ReservedParameter`], [`BuildError::ReservedHeader`], [`BuildError::InvalidHeader`].
-    pub fn new(
+    pub(crate) fn new(
         token_type_hint: bool,
         parameters: &[(String, String)],
         headers: &[(String, String)],

@@ -28,6 +28,15 @@ impl Retention {
             None => wanted.min(self.without_expiry),
         }
     }
+
+    /// Greatest age at which an active answer serves a demand for `freshness`, its token's end aside: asking again
+    /// ahead of that brings nothing.
+    pub fn usable_for(&self, freshness: Duration, expires_at: Option<i64>) -> Duration {
+        freshness.min(match expires_at {
+            Some(_) => self.freshness.max(self.stale_allowance),
+            None => self.of_active(WallTime::EPOCH, None),
+        })
+    }
 }
 
 /// Whether what was asked at `as_of` is fresh enough for a request that arrived at `arrival`.

@@ -108,11 +108,8 @@ impl RefreshConfig {
         if let Some((name, _)) = durations.into_iter().find(|(_, value)| value.is_zero()) {
             return Err(RefreshConfigError::Zero { name });
         }
-        let counts = [
-            ("max_bytes", self.max_bytes),
-            ("max_keys", self.max_keys),
-            ("missing_kids", self.missing_kids),
-        ];
+        let counts =
+            [("max_bytes", self.max_bytes), ("max_keys", self.max_keys), ("missing_kids", self.missing_kids)];
         if let Some((name, _)) = counts.into_iter().find(|(_, value)| *value == 0) {
             return Err(RefreshConfigError::Zero { name });
         }
@@ -240,20 +237,28 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoAlgorithms => f.write_str("algorithms: none is allowed, so that every token would be refused"),
+            Self::NoAlgorithms => {
+                f.write_str("algorithms: none is allowed, so that every token would be refused")
+            }
             Self::MixedAlgorithms { symmetric, asymmetric } => {
-                write!(f, "algorithms: {symmetric} (shared secret) and {asymmetric} (public key) exclude each other")
+                write!(
+                    f,
+                    "algorithms: {symmetric} (shared secret) and {asymmetric} (public key) exclude each other"
+                )
             }
             Self::PublishedSecret { algorithm } => {
-                write!(f, "algorithms: {algorithm} needs a static secret, and the keys come from a published set")
+                write!(
+                    f,
+                    "algorithms: {algorithm} needs a static secret, and the keys come from a published set"
+                )
             }
             Self::WhenAbsentNotAllowed { algorithm } => {
                 write!(f, "algorithm_when_absent: {algorithm} is not among the allowed algorithms")
             }
             Self::Refresh(error) => write!(f, "refresh: {error}"),
-            Self::NoRoomForTokens => {
-                f.write_str("verified_tokens: entries and bytes must not be zero; to switch the cache off, pass None")
-            }
+            Self::NoRoomForTokens => f.write_str(
+                "verified_tokens: entries and bytes must not be zero; to switch the cache off, pass None",
+            ),
             Self::KeySet(error) => write!(f, "keys: {error}"),
             Self::Key(reason) => write!(f, "keys: a key can't be used: {reason}"),
             Self::KeyNotAllowed { algorithm } => {
@@ -297,10 +302,16 @@ mod tests {
     fn contradictions_name_both_values() {
         let config = RefreshConfig { max_age_floor: Duration::from_secs(7_200), ..RefreshConfig::default() };
         let text = config.validate().unwrap_err().to_string();
-        assert!(text.contains("7200s") && text.contains("3600s") && text.contains("max_age_ceiling"), "{text}");
+        assert!(
+            text.contains("7200s") && text.contains("3600s") && text.contains("max_age_ceiling"),
+            "{text}"
+        );
 
         let config = RefreshConfig { connect: Duration::from_secs(9), ..RefreshConfig::default() };
-        assert_eq!(config.validate().unwrap_err().to_string(), "connect: 9s is greater than total, which is 5s");
+        assert_eq!(
+            config.validate().unwrap_err().to_string(),
+            "connect: 9s is greater than total, which is 5s"
+        );
 
         let config = RefreshConfig { max_keys: 0, ..RefreshConfig::default() };
         assert_eq!(config.validate(), Err(RefreshConfigError::Zero { name: "max_keys" }));

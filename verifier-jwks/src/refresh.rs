@@ -23,8 +23,8 @@ const MAX_ASKED: usize = 64;
 /// Why the key set is looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trigger {
-    /// No key set may be used as it is: none was loaded yet, or it is past its age.
-    FirstUse,
+    /// No key set may be used as it is: none was loaded yet, or it is past its age. A token may wait for a key of it.
+    FirstUse(Option<Wanted>),
     /// The set is in use; it may be time to fetch it ahead of its end.
     Age,
     /// A token names a key that the set lacks.
@@ -133,7 +133,7 @@ impl RefreshState {
     /// What to do about `trigger`. With [`Decision::Ask`] the attempt is reserved, and has to be ended.
     pub fn decide(&mut self, trigger: Trigger, now: Now) -> Decision {
         if let Some(airborne) = self.airborne(now) {
-            if let Trigger::UnknownKid(kid) = trigger
+            if let Trigger::UnknownKid(kid) | Trigger::FirstUse(Some(kid)) = trigger
                 && airborne.departed.is_none()
                 && airborne.asked.len() < MAX_ASKED
             {
@@ -142,9 +142,9 @@ impl RefreshState {
             return Decision::Join;
         }
         match trigger {
-            Trigger::FirstUse => match self.backing_off(now) {
+            Trigger::FirstUse(kid) => match self.backing_off(now) {
                 Some(retry_in) => Decision::Rest(Knowledge::Unconfirmed { retry_in }),
-                None => self.ask(None, now),
+                None => self.ask(kid, now),
             },
             Trigger::Age => match self.backing_off(now) {
                 Some(retry_in) => Decision::Rest(Knowledge::Unconfirmed { retry_in }),
@@ -215,8 +215,8 @@ impl RefreshState {
         let Some(departed) = airborne.departed else { return false };
         let config = &self.config;
         self.last_success = Some(departed);
-        self.max_age = max_age
-            .map_or(config.max_age, |said| said.clamp(config.max_age_floor, config.max_age_ceiling));
+        self.max_age =
+            max_age.map_or(config.max_age, |said| said.clamp(config.max_age_floor, config.max_age_ceiling));
         self.refresh_age = refresh_age(self.max_age, random);
         self.failing = None;
         self.lost_in_a_row = 0;
@@ -232,7 +232,8 @@ impl RefreshState {
 
     fn miss(&mut self, kid: Wanted, departed: Now) {
         if !self.missing.contains_key(&kid) && self.missing.len() >= self.config.missing_kids {
-            let oldest = self.missing.iter().min_by_key(|(_, missing)| missing.at.monotonic).map(|(kid, _)| *kid);
+            let oldest =
+                self.missing.iter().min_by_key(|(_, missing)| missing.at.monotonic).map(|(kid, _)| *kid);
             if let Some(oldest) = oldest {
                 self.missing.remove(&oldest);
             }
@@ -255,9 +256,10 @@ impl RefreshState {
 
     fn fail(&mut self, failure: Failure, now: Now, random: u64) {
         let (why, cap) = match failure {
-            Failure::EmptySet => {
-                (UnavailableReason::UnreadableAnswer.into(), self.config.cooldown.min(self.config.backoff_max))
-            }
+            Failure::EmptySet => (
+                UnavailableReason::UnreadableAnswer.into(),
+                self.config.cooldown.min(self.config.backoff_max),
+            ),
             Failure::Other(why) => (why, self.config.backoff_max),
         };
         let count = self.failing.map_or(0, |failing| failing.count).saturating_add(1);
@@ -279,6 +281,21 @@ impl RefreshState {
             self.fail(Failure::Other(UnavailableReason::Crashed.into()), now, random);
         }
         true
+    }
+
+    /// There was nothing to send an attempt on; the attempt itself has been [lost](Self::lost).
+    pub fn unsent(&mut self, why: Unavailable, now: Now, random: u64) {
+        if self.airborne.is_some() {
+            return;
+        }
+        match &mut self.failing {
+            // The loss has been counted.
+            Some(failing) if failing.until > now.monotonic => failing.why = why,
+            _ => {
+                self.last_attempt = Some(now);
+                self.fail(Failure::Other(why), now, random);
+            }
+        }
     }
 
     fn end(&mut self, attempt: u64) -> Option<Airborne> {

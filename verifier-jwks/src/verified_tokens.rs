@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use quick_cache::sync::Cache;
 use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use verifier_core::claims::Facts;
 use verifier_core::key::VerificationKey;
 use verifier_core::token::{AccessToken, Digest};

@@ -5,6 +5,7 @@ mod error;
 mod issuer;
 mod secret;
 mod span;
+mod warning;
 
 pub use self::error::{ConfigError, Problem};
 pub use self::issuer::{
@@ -13,6 +14,7 @@ pub use self::issuer::{
 };
 pub use self::secret::{Encoding, SecretRef};
 pub use self::span::Span;
+pub use self::warning::ConfigWarning;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

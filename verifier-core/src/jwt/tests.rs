@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
 use proptest::prelude::*;
 
 use super::*;
@@ -84,7 +86,18 @@ fn a_payload_that_is_no_claims_set_is_malformed() {
     let depth = |n: usize| format!(r#"{{"iss":"x","a":{}{}}}"#, "[".repeat(n), "]".repeat(n));
     let wide = format!(r#"{{"aud":[{}"x"]}}"#, r#""x","#.repeat(3_000));
     for payload in [
-        "[]", "null", "1", "\"x\"", "true", "[{}]", "{} ", "{}{}", "\u{feff}{}", "", "{", "{'a':1}",
+        "[]",
+        "null",
+        "1",
+        "\"x\"",
+        "true",
+        "[{}]",
+        "{} ",
+        "{}{}",
+        "\u{feff}{}",
+        "",
+        "{",
+        "{'a':1}",
         r#"{"exp":1,"exp":2}"#,
         r#"{"exp":1,"\u0065xp":2}"#,
         r#"{"cnf":{"jkt":"a","jkt":"b"}}"#,
@@ -143,7 +156,12 @@ fn the_untrusted_issuer_is_a_text_or_nothing() {
     };
     assert_eq!(peek(r#"{"iss":"https://a"}"#).as_deref(), Some("https://a"));
     for payload in [
-        "{}", "[]", "nonsense", r#"{"iss":null}"#, r#"{"iss":["https://a"]}"#, r#"{"iss":1}"#,
+        "{}",
+        "[]",
+        "nonsense",
+        r#"{"iss":null}"#,
+        r#"{"iss":["https://a"]}"#,
+        r#"{"iss":1}"#,
         r#"{"iss":"https://a","iss":"https://b"}"#,
         r#"{"ext":{"iss":"https://a"}}"#,
     ] {

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
 use proptest::prelude::*;
 
 use super::*;
@@ -98,7 +100,8 @@ fn a_limit_that_can_not_be_judged_refuses_where_it_decides() {
 
 #[test]
 fn what_is_said_must_hold_on_the_other_side_too() {
-    let policy = builder().max_age(Duration::from_secs(100)).max_lifetime(Duration::from_secs(400)).build().unwrap();
+    let policy =
+        builder().max_age(Duration::from_secs(100)).max_lifetime(Duration::from_secs(400)).build().unwrap();
     let says = |more: &str| policy.judge(&facts(more), at(NOW), Role::Corroborates);
     assert_eq!(says(&format!(r#","exp":{NOW}"#)), Err(Rejection::Expired));
     assert_eq!(says(&format!(r#","nbf":{}"#, NOW + 1)), Err(Rejection::NotYetValid));
@@ -116,7 +119,9 @@ fn what_is_said_must_hold_on_the_other_side_too() {
 #[test]
 fn audiences_may_be_several_or_in_another_claim() {
     let any = ValidationPolicy::for_audiences(["a", "b"]).build().unwrap();
-    for (raw, good) in [("\"a\"", true), ("\"b\"", true), ("[\"x\",\"b\"]", true), ("\"c\"", false), ("\"ab\"", false)] {
+    for (raw, good) in
+        [("\"a\"", true), ("\"b\"", true), ("[\"x\",\"b\"]", true), ("\"c\"", false), ("\"ab\"", false)]
+    {
         let token = answered(&format!(r#"{{"aud":{raw}}}"#)).unwrap();
         assert_eq!(decides(&any, &token, at(NOW)).is_ok(), good, "{raw}");
     }
@@ -137,7 +142,9 @@ fn audiences_may_be_several_or_in_another_claim() {
 
     let own = |claim: &str| {
         let values = vec!["app".into()];
-        ValidationPolicy::with_audience_rule(AudienceRule::AnyOf { claim: claim.into(), values }).build().unwrap()
+        ValidationPolicy::with_audience_rule(AudienceRule::AnyOf { claim: claim.into(), values })
+            .build()
+            .unwrap()
     };
     for (members, good) in [
         (r#"{"resource":"app"}"#, true),
@@ -157,7 +164,13 @@ fn required_claims_are_there_and_not_null() {
     let policy = builder().require_claim("sub").require_claim("tenant").build().unwrap();
     let judged = |more: &str| decides(&policy, &facts(more), at(NOW));
     assert_eq!(judged(r#","sub":"alice","tenant":0"#), Ok(()));
-    for more in ["", r#","sub":"alice""#, r#","tenant":1"#, r#","sub":"alice","tenant":null"#, r#","sub":null,"tenant":1"#] {
+    for more in [
+        "",
+        r#","sub":"alice""#,
+        r#","tenant":1"#,
+        r#","sub":"alice","tenant":null"#,
+        r#","sub":null,"tenant":1"#,
+    ] {
         assert_eq!(judged(more), Err(Rejection::MissingClaim), "{more}");
     }
     // A member of a nested object is no claim.
@@ -201,7 +214,10 @@ fn a_policy_that_refuses_nothing_is_not_built() {
         ValidationPolicy::for_audience(""),
         ValidationPolicy::for_audiences(Vec::<String>::new()),
         ValidationPolicy::for_audiences(["a", ""]),
-        ValidationPolicy::with_audience_rule(AudienceRule::AnyOf { claim: "".into(), values: vec!["a".into()] }),
+        ValidationPolicy::with_audience_rule(AudienceRule::AnyOf {
+            claim: "".into(),
+            values: vec!["a".into()],
+        }),
     ] {
         assert_eq!(empty.build().err(), Some(PolicyError::EmptyAudience));
     }
@@ -217,7 +233,11 @@ fn a_policy_that_refuses_nothing_is_not_built() {
 #[test]
 fn a_scope_that_no_token_can_have_is_not_demanded() {
     for scope in ["", "read write", "a\"b", "a\\b", "a\tb", "é"] {
-        assert_eq!(builder().require_scope(scope).build().err(), Some(PolicyError::ImpossibleScope), "{scope:?}");
+        assert_eq!(
+            builder().require_scope(scope).build().err(),
+            Some(PolicyError::ImpossibleScope),
+            "{scope:?}"
+        );
     }
 }
 
@@ -243,7 +263,8 @@ fn a_missing_issuer_is_accepted_by_choice_and_a_wrong_one_never() {
     assert_eq!(rules.matching(Some("")), Err(Rejection::WrongIssuer));
     let read = |claims: Claims| {
         let token = crate::fixtures::sign(&crate::fixtures::header(""), claims.text().as_bytes());
-        crate::fixtures::validate(&token, &rules, &crate::fixtures::policy()).map_err(|error| error.rejection())
+        crate::fixtures::validate(&token, &rules, &crate::fixtures::policy())
+            .map_err(|error| error.rejection())
     };
     assert_eq!(&**read(Claims::new().without("iss")).unwrap().issuer(), ISSUER);
     assert_eq!(read(Claims::new().with("iss", "\"https://other\"")).err(), Some(Rejection::WrongIssuer));

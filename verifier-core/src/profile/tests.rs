@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
 use super::*;
 use crate::claims::Facts;
 use crate::fixtures::{AUDIENCE, Claims, ISSUER, header, judged, profiles};
@@ -10,7 +12,11 @@ fn verdict(profile: &TokenProfile, typ: &str, claims: &Claims) -> Option<Rejecti
 fn nobody_takes(what: &str, typ: &str, claims: &dyn Fn(Claims) -> Claims, reasons: &[Rejection]) {
     for (profile, _) in profiles() {
         let verdict = verdict(&profile, typ, &claims(Claims::of(&profile)));
-        assert!(verdict.is_some_and(|reason| reasons.contains(&reason)), "{what}, {}: {verdict:?}", profile.name);
+        assert!(
+            verdict.is_some_and(|reason| reasons.contains(&reason)),
+            "{what}, {}: {verdict:?}",
+            profile.name
+        );
     }
 }
 
@@ -32,8 +38,18 @@ fn the_type_is_a_media_type_of_the_profile() {
         assert_eq!(verdict(&rfc, &format!("{typ:?}"), &Claims::new()), None, "{typ}");
     }
     for typ in [
-        "", "\"JWT\"", "\"jwt\"", "\"\"", "\"at+jwt;v=1\"", "\"text/at+jwt\"", "\"application/application/at+jwt\"",
-        "\" at+jwt\"", "\"at+jwt \"", "\"application/\"", "\"id+jwt\"", "\"a\\u0000t+jwt\"",
+        "",
+        "\"JWT\"",
+        "\"jwt\"",
+        "\"\"",
+        "\"at+jwt;v=1\"",
+        "\"text/at+jwt\"",
+        "\"application/application/at+jwt\"",
+        "\" at+jwt\"",
+        "\"at+jwt \"",
+        "\"application/\"",
+        "\"id+jwt\"",
+        "\"a\\u0000t+jwt\"",
     ] {
         assert_eq!(verdict(&rfc, typ, &Claims::new()), Some(Rejection::WrongType), "{typ}");
     }
@@ -51,9 +67,22 @@ fn the_type_is_a_media_type_of_the_profile() {
 #[test]
 fn other_types_are_refused_by_name() {
     for typ in [
-        "logout+jwt", "secevent+jwt", "dpop+jwt", "client-authentication+jwt", "token-introspection+jwt",
-        "statuslist+jwt", "vp+jwt", "vc+sd-jwt", "dc+sd-jwt", "kb+jwt", "oauth-authz-req+jwt", "id_token", "refresh",
-        "JWS", "JOSE", "application/secevent+jwt",
+        "logout+jwt",
+        "secevent+jwt",
+        "dpop+jwt",
+        "client-authentication+jwt",
+        "token-introspection+jwt",
+        "statuslist+jwt",
+        "vp+jwt",
+        "vc+sd-jwt",
+        "dc+sd-jwt",
+        "kb+jwt",
+        "oauth-authz-req+jwt",
+        "id_token",
+        "refresh",
+        "JWS",
+        "JOSE",
+        "application/secevent+jwt",
     ] {
         nobody_takes(typ, &format!("{typ:?}"), &|claims| claims, &[Rejection::WrongType]);
     }
@@ -82,10 +111,16 @@ fn id_tokens_are_refused() {
         "a plain id token",
         "\"JWT\"",
         &|claims| {
-            let claims = claims.without("client_id").without("scope").without("scp").without("typ").without("jti");
+            let claims =
+                claims.without("client_id").without("scope").without("scp").without("typ").without("jti");
             claims.with("azp", "\"app\"").with("aud", "\"app\"").with("nonce", "\"n\"")
         },
-        &[Rejection::NotAnAccessToken, Rejection::WrongType, Rejection::MissingClaim, Rejection::NoAccessTokenMark],
+        &[
+            Rejection::NotAnAccessToken,
+            Rejection::WrongType,
+            Rejection::MissingClaim,
+            Rejection::NoAccessTokenMark,
+        ],
     );
     // Even one whose audience is this very API.
     nobody_takes(
@@ -189,7 +224,8 @@ fn client_assertions_are_refused() {
         "an assertion with our issuer",
         "\"JWT\"",
         &|claims| {
-            let claims = claims.without("client_id").without("scope").without("scp").without("azp").without("typ");
+            let claims =
+                claims.without("client_id").without("scope").without("scp").without("azp").without("typ");
             claims.with("aud", format!("{ISSUER:?}"))
         },
         &[Rejection::WrongType, Rejection::NoAccessTokenMark, Rejection::MissingClaim],
@@ -215,7 +251,8 @@ fn introspection_answers_status_lists_and_presentations_are_refused_untyped_too(
         "a status list",
         "\"JWT\"",
         &|claims| {
-            let claims = claims.without("client_id").without("scope").without("scp").without("azp").without("typ");
+            let claims =
+                claims.without("client_id").without("scope").without("scp").without("azp").without("typ");
             claims.with("status_list", r#"{"bits":1,"lst":"eNrbuRgAAhcBXQ"}"#)
         },
         &[Rejection::WrongType, Rejection::NoAccessTokenMark, Rejection::MissingClaim],
@@ -227,7 +264,12 @@ fn introspection_answers_status_lists_and_presentations_are_refused_untyped_too(
 fn a_token_for_another_resource_is_refused() {
     for (profile, head) in profiles() {
         let claims = Claims::of(&profile).with("aud", "\"https://other.example\"").text();
-        assert_eq!(judged(&profile, &head, &claims).err(), Some(Rejection::WrongAudience), "{}", profile.name);
+        assert_eq!(
+            judged(&profile, &head, &claims).err(),
+            Some(Rejection::WrongAudience),
+            "{}",
+            profile.name
+        );
     }
 }
 
@@ -274,7 +316,9 @@ fn a_mark_that_is_null_is_no_mark() {
 #[test]
 fn the_client_is_named_by_the_first_claim_of_the_profile() {
     let client = |profile: &TokenProfile, head: &str, claims: &Claims| {
-        judged(profile, head, &claims.text()).ok().and_then(|facts: Facts| facts.client_id().map(str::to_owned))
+        judged(profile, head, &claims.text())
+            .ok()
+            .and_then(|facts: Facts| facts.client_id().map(str::to_owned))
     };
     let generic = TokenProfile::generic();
     let bare = Claims::new().without("client_id");

@@ -26,7 +26,8 @@ fn knowledge_from_before_this_process_keeps_its_age() {
     // Of a process that has just started, with knowledge an hour old from another one; then the wall clock is set back.
     let start = SystemClock.now();
     let asked = start.minus(Duration::from_secs(3_600));
-    let later = Now::new(start.wall.minus(Duration::from_secs(7_200)), start.monotonic.plus(Duration::from_secs(1)));
+    let later =
+        Now::new(start.wall.minus(Duration::from_secs(7_200)), start.monotonic.plus(Duration::from_secs(1)));
     assert!(later.since(asked) >= Duration::from_secs(3_600), "{:?}", later.since(asked));
 }
 

@@ -78,9 +78,9 @@ impl DiscoverySource {
 
     fn judge(&self, jwks_uri: Option<&str>) -> Result<Endpoint, Unavailable> {
         let misconfigured = Unavailable::new(UnavailableReason::Misconfigured);
-        let address = Endpoint::parse(jwks_uri.ok_or(misconfigured)?, self.schemes).map_err(|_| misconfigured)?;
-        let downgraded =
-            self.discovery.issuer().starts_with("https:") && address.url().scheme() != "https";
+        let address =
+            Endpoint::parse(jwks_uri.ok_or(misconfigured)?, self.schemes).map_err(|_| misconfigured)?;
+        let downgraded = self.discovery.issuer().starts_with("https:") && address.url().scheme() != "https";
         if downgraded && self.schemes == Schemes::Secure { Err(misconfigured) } else { Ok(address) }
     }
 

@@ -100,7 +100,8 @@ mod tests {
 
             // the same length, within the same tick of the file system's clock
             std::fs::write(&path, "[]").unwrap();
-            let Ok(Fetched::Document { etag: Some(second), bytes, .. }) = source.fetch(Some(&first)).await else {
+            let Ok(Fetched::Document { etag: Some(second), bytes, .. }) = source.fetch(Some(&first)).await
+            else {
                 panic!()
             };
             assert_eq!(&*bytes, b"[]");
@@ -108,10 +109,7 @@ mod tests {
             assert!(matches!(source.fetch(Some(&second)).await, Ok(Fetched::NotModified { .. })));
 
             std::fs::write(&path, vec![b' '; 600 * 1024]).unwrap();
-            assert_eq!(
-                source.fetch(None).await.unwrap_err().reason(),
-                UnavailableReason::UnreadableAnswer
-            );
+            assert_eq!(source.fetch(None).await.unwrap_err().reason(), UnavailableReason::UnreadableAnswer);
         });
     }
 }

@@ -64,7 +64,12 @@ fn read(response: Response<Bytes>, conditional: bool) -> Result<Fetched, Unavail
     let reason = match parts.status {
         StatusCode::OK if is_json(headers) => {
             let etag = headers.get(header::ETAG).cloned().map(ETag::new);
-            return Ok(Fetched::Document { bytes, format: KeyFormat::JwkSet, etag, max_age: max_age(headers) });
+            return Ok(Fetched::Document {
+                bytes,
+                format: KeyFormat::JwkSet,
+                etag,
+                max_age: max_age(headers),
+            });
         }
         StatusCode::NOT_MODIFIED if conditional => {
             return Ok(Fetched::NotModified { max_age: max_age(headers) });
@@ -89,7 +94,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type.ends_with("+json")
         || matches!(
             &*media_type,
-            "" | "application/json" | "text/json" | "text/plain" | "application/octet-stream" | "binary/octet-stream"
+            "" | "application/json"
+                | "text/json"
+                | "text/plain"
+                | "application/octet-stream"
+                | "binary/octet-stream"
         )
 }
 
@@ -128,8 +137,13 @@ mod tests {
 
     #[test]
     fn html_is_refused_and_plain_text_is_read() {
-        let types =
-            ["application/json", "application/jwk-set+json; charset=utf-8", "Application/JSON", "text/plain", ""];
+        let types = [
+            "application/json",
+            "application/jwk-set+json; charset=utf-8",
+            "Application/JSON",
+            "text/plain",
+            "",
+        ];
         for content_type in types {
             assert!(read(answer(200, Some(content_type)), false).is_ok(), "{content_type}");
         }
@@ -140,7 +154,8 @@ mod tests {
 
     #[test]
     fn the_server_may_ask_for_a_rest() {
-        let response = Response::builder().status(429).header("retry-after", "20").body(Bytes::new()).unwrap();
+        let response =
+            Response::builder().status(429).header("retry-after", "20").body(Bytes::new()).unwrap();
         let why = read(response, false).unwrap_err();
         assert_eq!(why.retry_after(), Some(std::time::Duration::from_secs(20)));
     }

@@ -1,0 +1,187 @@
+//! One question, from the slot to the kept answer. Runs as a task of its own, owned by no caller.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use verifier_core::claims::{AnswerError, Facts};
+use verifier_core::error::{Rejection, Unavailable, UnavailableReason};
+use verifier_core::revocation::Touched;
+use verifier_core::single_flight::Departure;
+use verifier_core::time::{Instant, Now};
+use verifier_core::transport::Limits;
+use verifier_core::upstream::{Outcome, RetryCause};
+
+use crate::answers::{Record, Status};
+use crate::introspector::{Inner, Question};
+use crate::response::{self, Reading};
+use crate::retention::is_fresh;
+
+impl Inner {
+    /// Asks, and keeps the answer. What concerns one token alone, the server's refusal to answer, is an answer here.
+    pub(crate) async fn fly(
+        &self,
+        question: &Question,
+        not_before: Instant,
+        departure: &Departure,
+    ) -> Result<Arc<Record>, Unavailable> {
+        let previous = self.answers.latest(&question.key, question.arrival);
+        // The flight before this one may have landed since the caller looked.
+        if let Some(record) = previous.as_ref().filter(|record| self.will_do(record, question, not_before)) {
+            return Ok(Arc::clone(record));
+        }
+        if let Some(why) = self.answers.refusal(&question.key, question.arrival) {
+            return Err(why);
+        }
+        let permit = self.upstream.enter(question.priority, None).await?;
+        let asked = match self.place.find().await {
+            Ok(uri) => {
+                // In this order: an event between the two counts as one that the answer may not know of.
+                let noted = self.answers.log().sequence();
+                let as_of = departure.leave();
+                self.exchange(&uri, question, as_of).await.map(|status| (as_of, noted, status))
+            }
+            Err(unfound) => Err(unfound),
+        };
+        let now = self.env.clock.now().monotonic;
+        let (as_of, noted, status) = match asked {
+            Ok(answered) => {
+                permit.report(match answered.2 {
+                    Status::Refused(why) => Outcome::Failed(why),
+                    _ => Outcome::Answered,
+                });
+                answered
+            }
+            Err(failure) => {
+                permit.report(Outcome::Failed(failure));
+                self.events.failed(self.rules.issuer(), failure, now);
+                return Err(failure);
+            }
+        };
+        self.note(&status, question, previous.as_deref(), now);
+        Ok(self.land(question, as_of, noted, status))
+    }
+
+    /// Whether a kept answer spares the question.
+    fn will_do(&self, record: &Record, question: &Question, not_before: Instant) -> bool {
+        match record.status {
+            Status::Active(_) => {
+                record.as_of.monotonic >= not_before
+                    && is_fresh(record.as_of, question.arrival, question.freshness)
+                    && !record.is_touched(self.answers.log(), question.who(), question.key.token)
+            }
+            Status::Inactive | Status::Unacceptable(_) => record.is_kept(question.arrival),
+            Status::Lapsed | Status::Refused(_) => false,
+        }
+    }
+
+    /// Dates the answer and keeps it, unless a revocation event has overtaken it.
+    fn land(&self, question: &Question, as_of: Now, noted: u64, status: Status) -> Arc<Record> {
+        let (keep, expires_at) = match &status {
+            Status::Active(facts) => {
+                // Whichever side ends the token first.
+                let ours = question.verified.and_then(|verified| verified.expires_at);
+                let ends = [facts.expires_at(), ours].into_iter().flatten().min();
+                (self.retention.of_active(as_of.wall, ends), ends)
+            }
+            _ => (self.retention.negative, None),
+        };
+        let clear_up_to = match &status {
+            Status::Active(facts) => {
+                let own = facts.identity();
+                let whole = question.who().map_or(*own, |who| own.merged(who));
+                match self.answers.log().judge(noted, &whole, question.key.token) {
+                    Touched::Clear(n) => Some(n),
+                    Touched::Touched => None,
+                }
+            }
+            _ => Some(noted),
+        };
+        let record = Arc::new(Record::new(as_of, status, keep, expires_at, clear_up_to.unwrap_or(noted)));
+        if clear_up_to.is_some() {
+            self.answers.keep(question.key, &record);
+        }
+        record
+    }
+
+    fn note(&self, status: &Status, question: &Question, previous: Option<&Record>, now: Instant) {
+        match status {
+            Status::Refused(why) => return self.events.failed(self.rules.issuer(), *why, now),
+            Status::Active(_) => self.events.active(),
+            Status::Unacceptable(why) => {
+                self.events.active();
+                if *why == Rejection::WrongIssuer {
+                    self.events.wrong_issuer(self.rules.issuer(), now);
+                }
+            }
+            Status::Inactive => {
+                // A token that was called inactive before says nothing new.
+                let again = previous.is_some_and(|record| matches!(record.status, Status::Inactive));
+                if question.verified.is_some() && !again {
+                    self.events.inactive_though_valid(self.rules.issuer(), question.key.token, now);
+                }
+            }
+            Status::Lapsed => {}
+        }
+        self.events.answered();
+    }
+
+    /// The attempts of one call, all within its total time.
+    async fn exchange(&self, uri: &Uri, question: &Question, as_of: Now) -> Result<Status, Unavailable> {
+        let deadline = as_of.monotonic.plus(self.limits.total);
+        let mut renewed = false;
+        let mut attempt = 0;
+        loop {
+            let presented = self.credentials.present()?;
+            let request = self.form.request(uri, question.token.borrow().as_str(), &presented);
+            let left = deadline.since(self.env.clock.now().monotonic);
+            if left.is_zero() {
+                return Err(UnavailableReason::TimedOut.into());
+            }
+            let limits = Limits { connect: self.limits.connect.min(left), total: left, ..self.limits };
+            let (cause, failure) = match self.transport.send(request, limits).await {
+                Ok(response) => {
+                    let now = self.env.clock.now().wall;
+                    match response::read(response.status(), response.headers(), response.body(), now) {
+                        Ok(reading) => return self.judge(reading),
+                        Err(why) => (RetryCause::of_status(response.status().as_u16()), why),
+                    }
+                }
+                Err(error) => (RetryCause::of_transport(error), error.into()),
+            };
+            match failure.reason() {
+                UnavailableReason::RefusedByServer => return Ok(Status::Refused(failure)),
+                UnavailableReason::CredentialsRefused
+                    if !renewed && self.credentials.renewed_since(&presented) =>
+                {
+                    renewed = true;
+                    continue;
+                }
+                _ => {}
+            }
+            attempt += 1;
+            let rest = cause.and_then(|cause| {
+                self.upstream.retry_decision(attempt, cause, failure.retry_after(), Some(deadline))
+            });
+            match rest {
+                None => return Err(failure),
+                Some(Duration::ZERO) => {}
+                Some(rest) => match self.env.runtime.sleep(rest) {
+                    Ok(timer) => timer.await,
+                    Err(_) => return Err(failure),
+                },
+            }
+        }
+    }
+
+    fn judge(&self, reading: Reading) -> Result<Status, Unavailable> {
+        match reading {
+            Reading::Inactive => Ok(Status::Inactive),
+            Reading::Active(answer) => match Facts::from_answer(answer, &self.rules) {
+                Ok(facts) => Ok(Status::Active(Arc::new(facts))),
+                Err(AnswerError::Rejected(why)) => Ok(Status::Unacceptable(why)),
+                Err(AnswerError::Unreadable) => Err(UnavailableReason::UnreadableAnswer.into()),
+            },
+        }
+    }
+}
