@@ -1,2 +1,2 @@
 #![forbid(unsafe_code)]
-//! Skeleton.
+#![doc = include_str!("../README.md")]

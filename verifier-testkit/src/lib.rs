@@ -4,7 +4,9 @@
 pub mod answer;
 pub mod clients;
 pub mod clock;
+pub mod conformance;
 pub mod counts;
+pub mod doubles;
 pub mod faults;
 pub mod forge;
 pub mod gate;

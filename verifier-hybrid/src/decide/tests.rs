@@ -170,7 +170,7 @@ fn any_answer() -> impl Strategy<Value = Result<RevocationStatus, CouldNotAsk>> 
         (proptest::sample::select(UnavailableReason::ALL), proptest::option::of(any_status()), any::<bool>()).prop_map(
             |(reason, last, retry)| {
                 let why = Unavailable::new(reason);
-                Err(CouldNotAsk { why: if retry { why.retry_in(seconds(3)) } else { why }, last })
+                Err(CouldNotAsk { why: if retry && why.is_retryable() { why.retry_in(seconds(3)) } else { why }, last })
             }
         ),
     ]
