@@ -136,7 +136,8 @@ fn introspection(section: Option<&IntrospectionSection>) -> String {
         (Some(_), _) | (None, Some(_)) => "client_secret_basic",
     };
     let client = section.client_id.as_ref().map(|id| format!(" as {id}")).unwrap_or_default();
-    let secret = section.client_secret.as_ref().map(|it| format!(", secret {}", place(it))).unwrap_or_default();
+    let secret =
+        section.client_secret.as_ref().map(|it| format!(", secret {}", place(it))).unwrap_or_default();
     format!("{whom}{client}, by {method}{secret}")
 }
 
@@ -154,7 +155,9 @@ fn revocation(section: Option<&RevocationSection>) -> Vec<(&'static str, String)
     let section = section.unwrap_or(&default);
     let freshness = match section.freshness {
         None => "noticed within 60s (the default)".to_owned(),
-        Some(FreshnessSetting::AtMost(span)) if span.get().is_zero() => "asked for at each request".to_owned(),
+        Some(FreshnessSetting::AtMost(span)) if span.get().is_zero() => {
+            "asked for at each request".to_owned()
+        }
         Some(FreshnessSetting::AtMost(span)) => format!("noticed within {span}"),
         Some(_) => "an answer holds until the token's exp: noticed by events alone".to_owned(),
     };

@@ -110,7 +110,10 @@ mod tests {
 
     #[test]
     fn line_ends_are_cut_off_and_empty_lines_left_out() {
-        assert_eq!(all(b"one\n\r\n\ntwo\r\n three "), [b"one".to_vec(), b"two".to_vec(), b" three ".to_vec()]);
+        assert_eq!(
+            all(b"one\n\r\n\ntwo\r\n three "),
+            [b"one".to_vec(), b"two".to_vec(), b" three ".to_vec()]
+        );
         assert_eq!(all(b"\n\n"), Vec::<Vec<u8>>::new());
         assert_eq!(all(b""), Vec::<Vec<u8>>::new());
     }

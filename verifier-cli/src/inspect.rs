@@ -60,9 +60,12 @@ impl Parts {
             [header, claims, signature] => {
                 let header = Document::of(header, JsonLimits::HEADER).ok_or("its header is not base64url")?;
                 if !header.lenient.as_ref().is_some_and(Value::is_object) {
-                    return Err("its header is not a JSON object; an opaque token, perhaps, which only its issuer can read");
+                    return Err(
+                        "its header is not a JSON object; an opaque token, perhaps, which only its issuer can read",
+                    );
                 }
-                let claims = Document::of(claims, JsonLimits::CLAIMS).ok_or("its payload is not base64url")?;
+                let claims =
+                    Document::of(claims, JsonLimits::CLAIMS).ok_or("its payload is not base64url")?;
                 Ok(Self { header, claims, signature: signature.to_owned() })
             }
             [header, _, _, _, _]
@@ -71,7 +74,9 @@ impl Parts {
             {
                 Err("it has five parts: an encrypted token (JWE), which only its audience can read")
             }
-            _ => Err("it has no three parts with dots between; an opaque token, perhaps, which only its issuer can read"),
+            _ => Err(
+                "it has no three parts with dots between; an opaque token, perhaps, which only its issuer can read",
+            ),
         }
     }
 
@@ -79,8 +84,10 @@ impl Parts {
         writeln!(out, "UNVERIFIED: nothing below is proven. Whoever made this token wrote what he liked.")?;
         writeln!(out, "\nheader\n{}", self.header.shown())?;
         writeln!(out, "\nclaims\n{}", self.claims.shown())?;
-        let times: Vec<_> =
-            ["iat", "nbf", "exp"].into_iter().filter_map(|name| Some((name, self.claims.date(name)?))).collect();
+        let times: Vec<_> = ["iat", "nbf", "exp"]
+            .into_iter()
+            .filter_map(|name| Some((name, self.claims.date(name)?)))
+            .collect();
         if !times.is_empty() {
             writeln!(out, "\ntimes")?;
         }
@@ -143,7 +150,9 @@ impl Document {
     fn strings(&self, name: &str) -> Vec<String> {
         match self.member(name) {
             Some(Value::String(one)) => vec![one],
-            Some(Value::Array(list)) => list.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect(),
+            Some(Value::Array(list)) => {
+                list.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect()
+            }
             _ => Vec::new(),
         }
     }

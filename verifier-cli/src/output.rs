@@ -94,7 +94,7 @@ fn escaped(text: &str, escape: impl Fn(char, &mut String)) -> String {
 
 /// Controls (C0, DEL, C1), and what is invisible or rearranges its neighbours: separators, zero-width characters,
 /// bidirectional controls, tags.
-const fn is_hidden(c: char) -> bool {
+fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -7,7 +7,8 @@ use serde::Serialize;
 use verifier::core::json::Object;
 use verifier::core::token::MAX_TOKEN_LEN;
 use verifier::{
-    Backends, Freshness, Rejection, RevocationBasis, VerifiedToken, Verifier, VerifierConfig, VerifyError,
+    Backends, Freshness, Health, Rejection, RevocationBasis, Unavailable, VerifiedToken, Verifier,
+    VerifierConfig, VerifyError,
 };
 
 use crate::args::VerifyArgs;
@@ -29,7 +30,11 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut impl Write) -> Result<Exit, End> 
     while let Some(line) = lines.next()? {
         let verdict = runtime.block_on(verify(&verifier, &line, freshness));
         worst = worst.max(Some(exit(&verdict)));
-        let text = if args.json { json_line(&verdict)? } else { line_for_people(&verdict) };
+        let text = if args.json {
+            json_line(&verdict)?
+        } else {
+            line_for_people(&verdict, || last_error(&verifier.health()))
+        };
         writeln!(out, "{text}")?;
         out.flush()?;
     }
@@ -150,15 +155,30 @@ fn json_line(verdict: &Result<VerifiedToken, VerifyError>) -> Result<String, End
     Ok(shown_json(&text))
 }
 
-fn line_for_people(verdict: &Result<VerifiedToken, VerifyError>) -> String {
+fn line_for_people(
+    verdict: &Result<VerifiedToken, VerifyError>,
+    last_error: impl FnOnce() -> Option<Unavailable>,
+) -> String {
     let (name, code, status) = named(verdict);
     let details = match verdict {
         Ok(token) => describe(token),
-        Err(error) => error.retry_after().map(|d| format!("again in {}", spoken(d))).unwrap_or_default(),
+        Err(VerifyError::Rejected(_)) => String::new(),
+        Err(error) => {
+            let cause = last_error().map(Unavailable::code).filter(|cause| *cause != code);
+            let cause = cause.map(|cause| format!("because: {cause}"));
+            let again = error.retry_after().map(|d| format!("again in {}", spoken(d)));
+            cause.into_iter().chain(again).collect::<Vec<_>>().join("; ")
+        }
     };
     // Verified ones have no code worth a column of its own.
     let code = if verdict.is_ok() { "-" } else { code };
     format!("{name:<11}  {status}  {code:<22}  {details}").trim_end().to_owned()
+}
+
+/// What went wrong with the keys, where somebody has tried to fetch them.
+fn last_error(health: &Health) -> Option<Unavailable> {
+    let own = health.keys.as_ref().and_then(|keys| keys.last_error);
+    own.or_else(|| health.parts.iter().find_map(last_error))
 }
 
 fn describe(token: &VerifiedToken) -> String {

@@ -105,8 +105,10 @@ impl Facts {
             iss => rules.matching(iss).map_err(AnswerError::Rejected)?,
         };
         // RFC 9449 §6.2: a DPoP token whose binding the answer doesn't tell can't be confirmed.
-        let is_dpop =
-            reader.text("token_type").map_err(unreadable)?.is_some_and(|kind| kind.eq_ignore_ascii_case("DPoP"));
+        let is_dpop = reader
+            .text("token_type")
+            .map_err(unreadable)?
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("DPoP"));
         let mut read = reader.read().map_err(unreadable)?;
         rules.profile.judge_answer(&answer, read.client.as_deref()).map_err(AnswerError::Rejected)?;
         if is_dpop {
@@ -278,7 +280,11 @@ impl<'m> Reader<'m> {
         let subject = self.text("sub")?;
         let mut client = None;
         for name in &self.profile.client_claims {
-            let named = self.text(name)?;
+            let named = match &**name {
+                "client_id" | "azp" => self.text(name)?,
+                // Private names, which another issuer may use for something else: only a text can name a client.
+                _ => self.members.get(name).and_then(Json::as_str).filter(|text| !text.is_empty()),
+            };
             client = client.or(named);
         }
         Ok(Read {
@@ -310,7 +316,9 @@ impl<'m> Reader<'m> {
     fn date(&self, name: &str, round: Round) -> Result<Option<i64>, Malformed> {
         let seconds = match self.members.get(name) {
             None => return Ok(None),
-            Some(Json::Number(Number::Unsigned(seconds))) => i64::try_from(*seconds).map_err(|_| Malformed)?,
+            Some(Json::Number(Number::Unsigned(seconds))) => {
+                i64::try_from(*seconds).map_err(|_| Malformed)?
+            }
             Some(Json::Number(Number::Float(seconds))) => round.apply(*seconds).ok_or(Malformed)?,
             Some(_) => return Err(Malformed),
         };
@@ -559,8 +567,8 @@ impl VerifiedToken {
         if let Some(kept) = self.facts.typed.get::<T>() {
             return Ok(kept);
         }
-        let value = serde_json::Value::from(&Json::Object(self.facts.members.clone()));
-        let value = Arc::new(serde_json::from_value::<T>(value).map_err(ClaimsError)?);
+        let value = serde_json::to_value(&self.facts.members).and_then(serde_json::from_value::<T>);
+        let value = Arc::new(value.map_err(ClaimsError)?);
         self.facts.typed.keep(&value);
         Ok(value)
     }
@@ -623,23 +631,6 @@ impl fmt::Display for InsufficientScope {
 }
 
 impl std::error::Error for InsufficientScope {}
-
-impl From<&Json> for serde_json::Value {
-    fn from(json: &Json) -> Self {
-        match json {
-            Json::Null => Self::Null,
-            Json::Bool(value) => Self::Bool(*value),
-            Json::Number(Number::Unsigned(value)) => Self::from(*value),
-            Json::Number(Number::Signed(value)) => Self::from(*value),
-            Json::Number(Number::Float(value)) => Self::from(*value),
-            Json::String(text) => Self::String(text.to_string()),
-            Json::Array(list) => Self::Array(list.iter().map(Self::from).collect()),
-            Json::Object(members) => {
-                Self::Object(members.iter().map(|(name, value)| (name.to_owned(), Self::from(value))).collect())
-            }
-        }
-    }
-}
 
 #[cfg(all(test, feature = "aws-lc-rs"))]
 mod tests;

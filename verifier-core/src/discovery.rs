@@ -7,7 +7,7 @@ use http::{Method, Request, StatusCode, header};
 
 use crate::endpoint::{Endpoint, Schemes};
 use crate::error::{Unavailable, UnavailableReason};
-use crate::metadata::{Metadata, discovery_urls};
+use crate::metadata::{Metadata, MetadataError, discovery_urls};
 use crate::transport::{HttpTransport, Limits};
 
 /// Where an issuer's metadata is, and how it is asked for.
@@ -43,13 +43,15 @@ impl Discovery {
         &self.issuer
     }
 
-    /// Asks the places in turn; the next one only where the one before has no such document (404 and the like).
+    /// Asks the places in turn, the next one where the one before has no such document: not found, or a page in its
+    /// stead. A server in trouble isn't asked twice, nor one that speaks for another issuer.
     ///
     /// # Errors
-    /// [`UnavailableReason::Misconfigured`] if the document is another issuer's; what the transport says;
-    /// [`UnavailableReason::ServerError`] or [`UnavailableReason::UnreadableAnswer`] for what isn't the document.
+    /// [`UnavailableReason::Misconfigured`] if a document is another issuer's; what the transport says;
+    /// [`UnavailableReason::Redirected`], [`UnavailableReason::ServerError`], [`UnavailableReason::RateLimited`] or
+    /// [`UnavailableReason::UnreadableAnswer`] for what isn't the document.
     pub async fn metadata(&self) -> Result<Metadata, Unavailable> {
-        let mut failure = Unavailable::new(UnavailableReason::UnreadableAnswer);
+        let mut failure = UnavailableReason::UnreadableAnswer;
         for place in &*self.places {
             let mut request = Request::new(Bytes::new());
             *request.method_mut() = Method::GET;
@@ -59,33 +61,35 @@ impl Discovery {
                 .headers_mut()
                 .insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
             let response = self.transport.send(request, self.limits).await?;
-            match response.status() {
-                StatusCode::OK => {
-                    return Metadata::parse(response.body(), &self.issuer).map_err(|error| {
-                        Unavailable::new(match error {
-                            crate::metadata::MetadataError::IssuerMismatch => UnavailableReason::Misconfigured,
-                            _ => UnavailableReason::UnreadableAnswer,
-                        })
-                    });
+            let found = match response.status() {
+                StatusCode::OK => match Metadata::parse(response.body(), &self.issuer) {
+                    Ok(metadata) => return Ok(metadata),
+                    Err(MetadataError::IssuerMismatch) => UnavailableReason::Misconfigured,
+                    Err(_) => UnavailableReason::UnreadableAnswer,
+                },
+                status => refused(status),
+            };
+            match found {
+                UnavailableReason::ServerError | UnavailableReason::RateLimited => return Err(found.into()),
+                UnavailableReason::Misconfigured => failure = found,
+                UnavailableReason::Redirected if failure != UnavailableReason::Misconfigured => {
+                    failure = found
                 }
-                status => failure = refused(status),
-            }
-            if response.status().is_server_error() || response.status() == StatusCode::TOO_MANY_REQUESTS {
-                break;
+                _ => {}
             }
         }
-        Err(failure)
+        Err(failure.into())
     }
 }
 
 /// What a status says that is not the document's.
-const fn refused(status: StatusCode) -> Unavailable {
-    Unavailable::new(match status.as_u16() {
+const fn refused(status: StatusCode) -> UnavailableReason {
+    match status.as_u16() {
         300..=399 => UnavailableReason::Redirected,
         429 => UnavailableReason::RateLimited,
         500..=599 => UnavailableReason::ServerError,
         _ => UnavailableReason::UnreadableAnswer,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -130,8 +130,8 @@ impl AuthenticJwt<'_> {
     }
 }
 
-/// A token that passed every check but `exp`: no credential any more, though it still says whose it was. For flows
-/// that exchange an expired token.
+/// A token that passed every check of its own but `exp`: no credential any more, though it still says whose it was. For
+/// flows that exchange an expired token. Scopes and sender constraint have not been judged.
 #[derive(Debug)]
 pub struct ExpiredToken {
     facts: Box<Facts>,

@@ -21,14 +21,24 @@ pub enum Mark {
     AudienceIsClient,
 }
 
+/// How a member counts that should be a text and is something else.
+#[derive(Clone, Copy)]
+enum Odd {
+    /// As a mark: a refusal must not be evaded by `["refresh_token"]`.
+    Refuses,
+    /// Not as one: nothing is proved by it.
+    ProvesNothing,
+}
+
 impl Mark {
-    fn borne_by(&self, members: &Object, client: Option<&str>) -> bool {
+    fn borne_by(&self, members: &Object, client: Option<&str>, odd: Odd) -> bool {
         match self {
             Self::Present(name) => members.get(name).is_some_and(|value| !value.is_null()),
-            Self::OneOf(name, texts) => members
-                .get(name)
-                .and_then(Json::as_str)
-                .is_some_and(|value| texts.iter().any(|text| text.eq_ignore_ascii_case(value))),
+            Self::OneOf(name, texts) => match members.get(name) {
+                None | Some(Json::Null) => false,
+                Some(Json::String(value)) => texts.iter().any(|text| text.eq_ignore_ascii_case(value)),
+                Some(_) => matches!(odd, Odd::Refuses),
+            },
             Self::AudienceIsClient => client.is_some_and(|client| match members.get("aud") {
                 Some(Json::String(only)) => &**only == client,
                 Some(Json::Array(list)) => {
@@ -161,7 +171,9 @@ impl TokenProfile {
             // An access token of a client for itself is an ordinary thing there, and `typ` tells an ID token apart.
             refused_marks: foreign_marks()
                 .into_iter()
-                .filter(|mark| !matches!(mark, Mark::AudienceIsClient) && *mark != Mark::Present("nonce".into()))
+                .filter(|mark| {
+                    !matches!(mark, Mark::AudienceIsClient) && *mark != Mark::Present("nonce".into())
+                })
                 .collect(),
             ..Self::generic()
         }
@@ -221,7 +233,9 @@ impl TokenProfile {
         claims: &Object,
         client: Option<&str>,
     ) -> Result<(), Rejection> {
-        if !header.is_type("at+jwt") && self.refused_marks.iter().any(|mark| mark.borne_by(claims, client)) {
+        if !header.is_type("at+jwt")
+            && self.refused_marks.iter().any(|mark| mark.borne_by(claims, client, Odd::Refuses))
+        {
             return Err(Rejection::NotAnAccessToken);
         }
         // An empty text identifies nobody, and no revocation could name it.
@@ -233,7 +247,7 @@ impl TokenProfile {
             return Err(Rejection::MissingClaim);
         }
         if !self.positive_marks.is_empty()
-            && !self.positive_marks.iter().any(|mark| mark.borne_by(claims, client))
+            && !self.positive_marks.iter().any(|mark| mark.borne_by(claims, client, Odd::ProvesNothing))
         {
             return Err(Rejection::NoAccessTokenMark);
         }
@@ -245,7 +259,7 @@ impl TokenProfile {
     /// # Errors
     /// [`Rejection::NotAnAccessToken`].
     pub fn judge_answer(&self, answer: &Object, client: Option<&str>) -> Result<(), Rejection> {
-        if self.refused_answers.iter().any(|mark| mark.borne_by(answer, client)) {
+        if self.refused_answers.iter().any(|mark| mark.borne_by(answer, client, Odd::Refuses)) {
             return Err(Rejection::NotAnAccessToken);
         }
         Ok(())

@@ -89,7 +89,9 @@ impl RevocationStatus {
     /// When the question was sent.
     pub const fn as_of(&self) -> Option<Now> {
         match self {
-            Self::Active { as_of, .. } | Self::Inactive { as_of } | Self::Unacceptable { as_of, .. } => Some(*as_of),
+            Self::Active { as_of, .. } | Self::Inactive { as_of } | Self::Unacceptable { as_of, .. } => {
+                Some(*as_of)
+            }
             Self::NoOpinion => None,
         }
     }
@@ -176,7 +178,9 @@ pub enum RevocationRule {
 impl From<&RevocationEvent> for RevocationRule {
     fn from(event: &RevocationEvent) -> Self {
         match event {
-            RevocationEvent::Token { issuer, jwt_id, .. } => Self::JwtId(member(issuer, Member::JwtId, jwt_id)),
+            RevocationEvent::Token { issuer, jwt_id, .. } => {
+                Self::JwtId(member(issuer, Member::JwtId, jwt_id))
+            }
             RevocationEvent::Subject { issuer, subject, issued_at_or_before } => {
                 Self::Subject(member(issuer, Member::Subject, subject), *issued_at_or_before)
             }
@@ -279,9 +283,9 @@ impl RevocationLog {
         }
         let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
         let latest = self.sequence();
-        let newer = latest.saturating_sub(since);
-        match usize::try_from(newer) {
-            Ok(newer) if newer <= ring.len() => {
+        // A number that this log never gave is no reason for trust.
+        match latest.checked_sub(since).map(usize::try_from) {
+            Some(Ok(newer)) if newer <= ring.len() => {
                 if ring.iter().rev().take(newer).any(|rule| rule.may_touch(who, token)) {
                     Touched::Touched
                 } else {

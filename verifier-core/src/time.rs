@@ -138,7 +138,8 @@ impl Now {
     }
 }
 
-/// Where the time comes from. Read on arrival of a request and again after every await.
+/// Where the time comes from. Read on arrival of a request and again after every await. The monotonic side should begin
+/// well above [`Instant::ORIGIN`], which no earlier instant can be told from.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Both clocks, read together.
     fn now(&self) -> Now;

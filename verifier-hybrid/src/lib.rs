@@ -4,6 +4,7 @@
 mod alarm;
 mod config;
 mod decide;
+mod listed;
 mod revocations;
 mod verifier;
 
@@ -11,6 +12,7 @@ pub use self::config::{
     CheckWhen, ConfigError, DEFAULT_FRESHNESS, HybridConfig, IdentityRule, MAX_EXEMPT_LIFETIME,
     MIN_EXEMPT_LIFETIME, Opaque, StatusFreshness, WhenUnknown,
 };
+pub use self::listed::ListedVerifier;
 pub use self::revocations::{
     DEFAULT_CAPACITY, DEFAULT_RETENTION, KEPT_PAST_EXPIRY, Revocations, RevocationsFull,
 };

@@ -125,7 +125,10 @@ impl Record {
 
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Record").field("as_of", &self.as_of).field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("Record")
+            .field("as_of", &self.as_of)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 
@@ -242,8 +245,7 @@ impl Segments {
 
     /// Leaves of a record only that the token was active.
     fn lapse(&self, key: &Key, record: &Arc<Record>) -> Arc<Record> {
-        let lapsed =
-            Arc::new(Record::new(record.as_of, Status::Lapsed, Duration::MAX, record.expires_at, 0));
+        let lapsed = Arc::new(Record::new(record.as_of, Status::Lapsed, Duration::MAX, record.expires_at, 0));
         let _writing = self.writing();
         if self.active.get(key).is_some_and(|held| Arc::ptr_eq(&held, record)) {
             self.active.insert(*key, Arc::clone(&lapsed));

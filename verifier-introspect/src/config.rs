@@ -239,15 +239,19 @@ impl fmt::Display for BuildError {
             Self::ReservedHeader { name } => {
                 write!(f, "headers: {name:?} is set by the introspection request itself")
             }
-            Self::InvalidHeader { name } => write!(f, "headers: {name:?} is no header name, or its value can't be sent"),
+            Self::InvalidHeader { name } => {
+                write!(f, "headers: {name:?} is no header name, or its value can't be sent")
+            }
             Self::NegativeTtlTooLong { negative_ttl } => write!(
                 f,
                 "negative_ttl: {negative_ttl:?} is over the greatest allowed, {MAX_NEGATIVE_TTL:?}: an inactive token may be active again"
             ),
-            Self::StaleNotOverFreshness { stale_allowance, freshness } if *freshness == Duration::MAX => write!(
-                f,
-                "stale_allowance: {stale_allowance:?} means nothing where freshness is the token's own life"
-            ),
+            Self::StaleNotOverFreshness { stale_allowance, freshness } if *freshness == Duration::MAX => {
+                write!(
+                    f,
+                    "stale_allowance: {stale_allowance:?} means nothing where freshness is the token's own life"
+                )
+            }
             Self::StaleNotOverFreshness { stale_allowance, freshness } => write!(
                 f,
                 "stale_allowance: {stale_allowance:?} has to exceed freshness, which is {freshness:?}: a younger answer isn't stale"

@@ -123,13 +123,23 @@ impl Events {
 fn emit(kind: Kind, issuer: &str, code: &'static str, left_out: u64) {
     match kind {
         Kind::Refused => {
-            tracing::info!(issuer, code, left_out, "the introspection endpoint refuses to answer for a token");
+            tracing::info!(
+                issuer,
+                code,
+                left_out,
+                "the introspection endpoint refuses to answer for a token"
+            );
         }
         Kind::Credentials => {
             tracing::error!(issuer, code, left_out, "the introspection endpoint refuses our credentials");
         }
         Kind::Redirected => {
-            tracing::error!(issuer, code, left_out, "the introspection endpoint redirects; its address is off");
+            tracing::error!(
+                issuer,
+                code,
+                left_out,
+                "the introspection endpoint redirects; its address is off"
+            );
         }
         Kind::Misconfigured => {
             tracing::error!(issuer, code, left_out, "there is no introspection endpoint to ask");

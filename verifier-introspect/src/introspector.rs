@@ -107,9 +107,8 @@ impl IntrospectorBuilder {
         let place = Place::new(endpoint, &env, overdue)?;
         let retention = config.retention();
         let credentials = Credentials::load(config.client_auth)?;
-        let answers = answers.unwrap_or_else(|| {
-            Arc::new(Answers::new(config.cache, log.unwrap_or_default()))
-        });
+        let answers =
+            answers.unwrap_or_else(|| Arc::new(Answers::new(config.cache, log.unwrap_or_default())));
         let scope = scope(&rules, &place_name, &credentials, &form);
         Ok(Introspector(Arc::new(Inner {
             rules,
@@ -287,14 +286,18 @@ impl Introspector {
     ) -> Result<Arc<Record>, Unavailable> {
         let question = Arc::new(question);
         let mut not_before = question.arrival.monotonic.minus(question.freshness);
+        let mut end = Unavailable::new(UnavailableReason::StatusUnknown);
         for _ in 0..ROUNDS {
             if deadline.is_some_and(|deadline| deadline <= self.0.env.clock.now().monotonic) {
                 return Err(UnavailableReason::DeadlineExceeded.into());
             }
             let landed = match self.before(deadline, self.board(&question, not_before)).await? {
                 Ok(landed) => landed?,
-                Err(FlightEnd::Lost) => continue,
-                Err(end) => return Err(end.into()),
+                Err(lost @ FlightEnd::Lost) => {
+                    end = lost.into(); // with its runtime; the next one may find another
+                    continue;
+                }
+                Err(failed) => return Err(failed.into()),
             };
             if !matches!(landed.status, Status::Active(_)) {
                 return Ok(landed);
@@ -305,8 +308,9 @@ impl Introspector {
             } else if is_fresh(landed.as_of, question.arrival, question.freshness) {
                 return Ok(landed);
             }
+            end = UnavailableReason::StatusUnknown.into();
         }
-        Err(UnavailableReason::StatusUnknown.into())
+        Err(end)
     }
 
     fn board(

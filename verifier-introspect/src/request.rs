@@ -74,8 +74,10 @@ impl RequestForm {
     /// Whatever an answer may depend on, for the scope under which it is kept.
     pub(crate) fn scope(&self) -> impl Iterator<Item = &[u8]> {
         let hint: &[u8] = if self.token_type_hint { b"hint" } else { b"" };
-        let parameters =
-            self.parameters.iter().flat_map(|(name, value)| [b"&".as_slice(), name.as_bytes(), value.as_bytes()]);
+        let parameters = self
+            .parameters
+            .iter()
+            .flat_map(|(name, value)| [b"&".as_slice(), name.as_bytes(), value.as_bytes()]);
         let headers = self
             .headers
             .iter()
@@ -93,8 +95,7 @@ impl RequestForm {
         headers.extend(self.headers.clone());
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         if let Some(value) = &presented.authorization {
             headers.insert(header::AUTHORIZATION, value.clone());
         }
@@ -107,7 +108,11 @@ impl RequestForm {
         let fields = || {
             std::iter::once(("token", token))
                 .chain(hint)
-                .chain(client.into_iter().flat_map(|(id, secret)| [("client_id", id), ("client_secret", secret)]))
+                .chain(
+                    client
+                        .into_iter()
+                        .flat_map(|(id, secret)| [("client_id", id), ("client_secret", secret)]),
+                )
                 .chain(self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())))
         };
         let room = fields().map(|(name, value)| encoded_len(name) + encoded_len(value) + 2).sum();

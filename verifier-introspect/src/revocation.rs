@@ -37,7 +37,8 @@ impl RevocationChecker for Introspector {
                 },
                 Err(why) => {
                     // An event while we waited ends what was known before.
-                    let last = last.filter(|record| !record.is_touched(self.log(), Some(&verified.who), token));
+                    let last =
+                        last.filter(|record| !record.is_touched(self.log(), Some(&verified.who), token));
                     could_not(why, last.as_ref())
                 }
             }

@@ -4,6 +4,7 @@
 mod introspection;
 mod issuer;
 mod keys;
+mod naming;
 mod source;
 
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use verifier_hybrid::Revocations;
 
 use crate::backends::Backends;
 use crate::config::{ConfigError, OpaqueTokens, RevocationsSection, StrategyName, VerifierConfig};
-use crate::handle::{DEFAULT_DEADLINE, Settings, Shared, Verifier};
+use crate::handle::{DEFAULT_DEADLINE, Settings, Verifier};
 use crate::router::{Route, Router, Routes};
 
 /// What the assembly of each issuer needs besides its section.
@@ -48,7 +49,7 @@ impl VerifierConfig {
         let revocations = Arc::new(revocations(self.revocations.as_ref(), &env)?);
         let workshop = Workshop { backends, env: env.clone(), revocations: Arc::clone(&revocations) };
         let root = self.root(&workshop)?;
-        Ok(Verifier::from_shared(Shared { root, revocations, env, settings }))
+        Ok(Verifier::new(root, revocations, env, settings))
     }
 
     fn settings(&self) -> Result<Settings, ConfigError> {
@@ -102,9 +103,12 @@ impl VerifierConfig {
             }
             routes.routes.push(Route { verifier, names });
         }
-        // A backend that isn't ours is compared with its configured name even where it stands alone.
-        let custom = self.issuer.iter().any(|section| matches!(section.strategy, StrategyName::Custom(_)));
-        Ok(match (routes.routes.as_slice(), custom) {
+        // A backend that isn't ours is compared with its configured name even where it stands alone, and introspection
+        // alone refuses no opaque token.
+        let routed = self.issuer.iter().any(|section| {
+            matches!(section.strategy, StrategyName::Custom(_)) || section.opaque == Some(OpaqueTokens::Refuse)
+        });
+        Ok(match (routes.routes.as_slice(), routed) {
             ([only], false) => Arc::clone(&only.verifier),
             _ => Arc::new(Router::new(routes)),
         })

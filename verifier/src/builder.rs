@@ -10,7 +10,7 @@ use verifier_hybrid::Revocations;
 
 use crate::backends::Backends;
 use crate::config::ConfigError;
-use crate::handle::{DEFAULT_DEADLINE, Settings, Shared, Verifier};
+use crate::handle::{DEFAULT_DEADLINE, Settings, Verifier};
 use crate::router::{Route, Router, Routes};
 
 /// Builds a [`Verifier`] from verifiers. What [`VerifierConfig`](crate::VerifierConfig) reaches, this reaches too: its
@@ -127,17 +127,16 @@ impl VerifierBuilder {
         if let Some([name, _]) = names.array_windows().find(|[a, b]| a == b) {
             return Err(ConfigError::invalid("issuer", format_args!("{name} was added twice")));
         }
+        if self.settings.deadline.is_zero() {
+            return Err(ConfigError::invalid("deadline", "zero would make every verification unavailable"));
+        }
         if !(1..=MAX_TOKEN_LEN).contains(&self.settings.max_token_size) {
             return Err(ConfigError::invalid(
                 "max_token_size",
                 format_args!("{} is not between 1 and {MAX_TOKEN_LEN}", self.settings.max_token_size),
             ));
         }
-        Ok(Verifier::from_shared(Shared {
-            root: Arc::new(Router::new(self.routes)),
-            revocations: self.revocations,
-            env: self.env,
-            settings: self.settings,
-        }))
+        let root = Arc::new(Router::new(self.routes));
+        Ok(Verifier::new(root, self.revocations, self.env, self.settings))
     }
 }

@@ -3,6 +3,8 @@
 
 mod error;
 mod issuer;
+mod message;
+mod one_of;
 mod secret;
 mod span;
 mod warning;
@@ -58,17 +60,17 @@ impl VerifierConfig {
     /// [`ConfigError`], naming the key and the line. It quotes no value: one might be a secret.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         let document = toml::de::Deserializer::parse(text)
-            .map_err(|error| ConfigError::syntax(line_of(text, error.span()), error.message()))?;
+            .map_err(|error| ConfigError::syntax(line_of(text, error.span()), &message::without_values(error.message())))?;
         serde_path_to_error::deserialize(document).map_err(|error| {
             let line = line_of(text, error.inner().span());
-            ConfigError::key(&error.path().to_string(), line, error.inner().message())
+            ConfigError::key(&error.path().to_string(), line, &message::without_values(error.inner().message()))
         })
     }
 
     /// Reads JSON.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the key and the line.
+    /// [`ConfigError`], naming the key and the line. It quotes no value: one might be a secret.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
         read_json(text)
     }
@@ -92,15 +94,10 @@ fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
     let mut document = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut document).map_err(|error| {
         let (path, inner) = (error.path().to_string(), error.into_inner());
-        ConfigError::key(&path, Some(inner.line()), &without_place(&inner.to_string()))
+        ConfigError::key(&path, Some(inner.line()), &message::without_values(message::without_place(&inner.to_string())))
     })?;
     document.end().map_err(|error| ConfigError::syntax(Some(error.line()), "text follows the document"))?;
     Ok(value)
-}
-
-/// serde_json ends its messages with " at line 1 column 2"; the line is told elsewhere.
-fn without_place(message: &str) -> String {
-    message.rsplit_once(" at line ").map_or(message, |(before, _)| before).to_owned()
 }
 
 fn line_of(text: &str, span: Option<std::ops::Range<usize>>) -> Option<usize> {

@@ -10,6 +10,8 @@ use verifier_core::authorization;
 use verifier_core::challenge::Challenge;
 use verifier_core::claims::VerifiedToken;
 use verifier_core::error::{Rejection, Unavailable, UnavailableReason, VerifyError};
+#[cfg(feature = "tracing")]
+use verifier_core::evidence::Strategy;
 use verifier_core::freshness::Freshness;
 use verifier_core::health::Health;
 use verifier_core::policy::ValidationPolicy;
@@ -30,11 +32,14 @@ pub struct Verifier {
 }
 
 /// What all clones of a handle share.
-pub(crate) struct Shared {
-    pub(crate) root: Arc<dyn TokenVerifier>,
-    pub(crate) revocations: Arc<Revocations>,
-    pub(crate) env: Env,
-    pub(crate) settings: Settings,
+struct Shared {
+    root: Arc<dyn TokenVerifier>,
+    revocations: Arc<Revocations>,
+    env: Env,
+    settings: Settings,
+    /// The strategy, if there is but one issuer.
+    #[cfg(feature = "tracing")]
+    only_strategy: Option<Strategy>,
 }
 
 /// What the handle itself is configured with.
@@ -47,7 +52,29 @@ pub(crate) struct Settings {
 }
 
 impl Verifier {
-    pub(crate) fn from_shared(shared: Shared) -> Self {
+    pub(crate) fn new(
+        root: Arc<dyn TokenVerifier>,
+        revocations: Arc<Revocations>,
+        env: Env,
+        settings: Settings,
+    ) -> Self {
+        #[cfg(feature = "tracing")]
+        let only_strategy = {
+            let health = root.health(env.clock.now());
+            match health.parts.as_slice() {
+                [] => Some(health.strategy),
+                [only] if health.issuer.is_none() => Some(only.strategy),
+                _ => health.issuer.is_some().then_some(health.strategy),
+            }
+        };
+        let shared = Shared {
+            root,
+            revocations,
+            env,
+            settings,
+            #[cfg(feature = "tracing")]
+            only_strategy,
+        };
         Self { shared: Arc::new(shared), policy: None }
     }
 
@@ -133,6 +160,12 @@ impl Verifier {
         Ok(AccessToken::new(token, self.shared.settings.max_token_size)?.digest())
     }
 
+    /// What stands below the handle, for adapters and the conformance suite. Who asks it passes by the handle: the size
+    /// limit, the deadline, [`revoke`](Self::revoke)d tokens and the last step, [`Judged::finish`], are up to him.
+    pub fn backend(&self) -> &Arc<dyn TokenVerifier> {
+        &self.shared.root
+    }
+
     /// The `WWW-Authenticate` challenge for an error, with the configured realm; `None` for unavailable.
     pub fn challenge(&self, error: VerifyError) -> Option<Challenge> {
         let challenge = error.challenge()?.reveal_expiry(self.shared.settings.reveal_expiry);
@@ -192,6 +225,13 @@ impl<'a> RequestBuilder<'a> {
     /// As [`Verifier::verify`]; [`UnavailableReason::NoRevocationSource`] if a freshness is demanded of a strategy that
     /// can't see revocations.
     pub async fn verify(self) -> Result<VerifiedToken, VerifyError> {
+        let verdict = self.judge().await;
+        #[cfg(feature = "tracing")]
+        crate::events::verdict(&verdict, self.verifier.shared.only_strategy);
+        verdict
+    }
+
+    async fn judge(self) -> Result<VerifiedToken, VerifyError> {
         let shared = &*self.verifier.shared;
         let arrival = shared.env.clock.now();
         let token = AccessToken::new(self.token, shared.settings.max_token_size)?;

@@ -5,6 +5,8 @@ mod assemble;
 mod backends;
 mod builder;
 pub mod config;
+#[cfg(feature = "tracing")]
+mod events;
 pub mod examples;
 mod handle;
 mod router;

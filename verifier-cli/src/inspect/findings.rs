@@ -46,12 +46,17 @@ impl Findings {
 
     fn spelling(&mut self, token: &str) {
         if token.len() > DEFAULT_MAX_TOKEN_LEN {
-            self.add(format!("{} bytes: longer than the default limit of {DEFAULT_MAX_TOKEN_LEN}", token.len()));
+            self.add(format!(
+                "{} bytes: longer than the default limit of {DEFAULT_MAX_TOKEN_LEN}",
+                token.len()
+            ));
         }
         let names = ["header", "payload", "signature"];
         for (name, segment) in names.into_iter().zip(token.split('.')) {
             if segment.contains(['+', '/']) {
-                self.add(format!("not canonical: the {name} has + or /, the alphabet of base64 and not of base64url"));
+                self.add(format!(
+                    "not canonical: the {name} has + or /, the alphabet of base64 and not of base64url"
+                ));
             }
             if segment.contains('=') {
                 self.add(format!("not canonical: the {name} is padded with ="));
@@ -88,7 +93,9 @@ impl Findings {
         }
         for name in ["jku", "jwk", "x5u", "x5c"] {
             if header.has(name) {
-                self.add(format!("{name} brings a key along; it is ignored, keys come from configuration alone"));
+                self.add(format!(
+                    "{name} brings a key along; it is ignored, keys come from configuration alone"
+                ));
             }
         }
         if header.text_of("cty").is_some_and(|cty| cty.eq_ignore_ascii_case("jwt")) {
@@ -105,7 +112,9 @@ impl Findings {
         match Algorithm::from_name(name) {
             None => self.add(format!("alg {name:.40} is not known")),
             Some(algorithm) if algorithm.is_symmetric() => {
-                self.add(format!("alg {name}: whoever can check it can make it; accepted only with a secret configured"));
+                self.add(format!(
+                    "alg {name}: whoever can check it can make it; accepted only with a secret configured"
+                ));
             }
             Some(_) => {}
         }

@@ -74,13 +74,15 @@ fn what_is_wrong_in_the_claims_is_said() {
     assert_finds(&with("aud", "[]"), "aud is not a list of strings");
     assert_finds(&with("sub", "1"), "sub has the wrong type");
     assert_finds(&with("cnf", "{}"), "cnf: bound");
-    let without = |name: &str| {
-        TokenForge::new(HEADER, claims()).without_claim(name).with_signature(b"signature")
-    };
+    let without =
+        |name: &str| TokenForge::new(HEADER, claims()).without_claim(name).with_signature(b"signature");
     assert_finds(&without("aud"), "aud is missing");
     assert_finds(&without("iss"), "iss is missing");
     assert_finds(&without("exp"), "exp is missing");
-    assert_finds(&token(HEADER, &format!(r#"{},"exp":1}}"#, claims().trim_end_matches('}'))), "duplicate members");
+    assert_finds(
+        &token(HEADER, &format!(r#"{},"exp":1}}"#, claims().trim_end_matches('}'))),
+        "duplicate members",
+    );
     assert_finds(&token(HEADER, "[1]"), "not a JSON object");
     let generic = r#"{"alg":"ES256","kid":"k"}"#;
     assert_finds(&token(generic, r#"{"nonce":"n"}"#), "mark of an ID token");

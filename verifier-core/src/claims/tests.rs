@@ -650,6 +650,9 @@ fn more_types_than_are_kept_are_still_read() {
     }
     let verified = token(Arc::new(generic(&Claims::new()).unwrap()));
     types!(verified, A B C D E F G H I J);
+    // The first ones are kept, and no more than that.
+    assert!(Arc::ptr_eq(&verified.claims::<A>().unwrap(), &verified.claims::<A>().unwrap()));
+    assert!(!Arc::ptr_eq(&verified.claims::<J>().unwrap(), &verified.claims::<J>().unwrap()));
 }
 
 #[test]

@@ -66,6 +66,8 @@ fn the_second_place_is_asked_where_the_first_has_nothing() {
     }
     let (metadata, _) = ask(&[Ok((404, "")), Ok((404, ""))]);
     assert_eq!(metadata.err(), Some("unreadable_answer"));
+    let (metadata, _) = ask(&[Ok((302, "")), Ok((404, ""))]);
+    assert_eq!(metadata.err(), Some("redirected"), "the configured address is off");
 }
 
 #[test]
@@ -102,7 +104,10 @@ fn another_issuers_document_is_a_contradiction() {
 fn what_is_no_document_is_unreadable() {
     let doubled = format!(r#"{{"issuer":{ISSUER:?},"issuer":{ISSUER:?}}}"#);
     for body in ["", "[]", "<html>", "null", r#"{"jwks_uri":"https://idp.example/keys"}"#, &doubled] {
-        assert_eq!(ask(&[Ok((200, body))]).0.err(), Some("unreadable_answer"), "{body}");
+        let twice = [Ok((200, body)), Ok((404, ""))];
+        assert_eq!(ask(&twice).0.err(), Some("unreadable_answer"), "{body}");
+        // Single-page applications answer every path with their page.
+        assert!(ask(&[Ok((200, body)), Ok((200, &document(ISSUER)))]).0.is_ok(), "{body}");
     }
 }
 

@@ -289,9 +289,16 @@ fn an_untyped_token_needs_a_mark_of_an_access_token() {
     let keycloak = TokenProfile::keycloak();
     let claims = Claims::of(&keycloak);
     assert_eq!(verdict(&keycloak, "\"JWT\"", &claims.clone().with("typ", "\"DPoP\"")), None);
-    for raw in ["\"Serialized-ID\"", "\"InitialAccessToken\"", "\"\"", "[\"Bearer\"]", "null", "1"] {
-        let verdict = verdict(&keycloak, "\"JWT\"", &claims.clone().with("typ", raw));
-        assert_eq!(verdict, Some(Rejection::NoAccessTokenMark), "{raw}");
+    for (raw, why) in [
+        ("\"Serialized-ID\"", Rejection::NoAccessTokenMark),
+        ("\"InitialAccessToken\"", Rejection::NoAccessTokenMark),
+        ("\"\"", Rejection::NoAccessTokenMark),
+        ("null", Rejection::NoAccessTokenMark),
+        // What should be a text and isn't refuses, and proves nothing.
+        ("[\"Bearer\"]", Rejection::NotAnAccessToken),
+        ("1", Rejection::NotAnAccessToken),
+    ] {
+        assert_eq!(verdict(&keycloak, "\"JWT\"", &claims.clone().with("typ", raw)), Some(why), "{raw}");
     }
     assert_eq!(verdict(&keycloak, "\"JWT\"", &claims.without("typ")), Some(Rejection::NoAccessTokenMark));
     let hydra = TokenProfile::hydra();

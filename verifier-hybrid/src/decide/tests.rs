@@ -9,7 +9,10 @@ use super::*;
 const SOURCE: StatusSource = StatusSource::Introspection;
 
 fn at(seconds: u64) -> Now {
-    Now::new(WallTime::from_unix_seconds(1_800_000_000 + seconds as i64), Instant::from_nanos(seconds * 1_000_000_000))
+    Now::new(
+        WallTime::from_unix_seconds(1_800_000_000 + seconds as i64),
+        Instant::from_nanos(seconds * 1_000_000_000),
+    )
 }
 
 fn seconds(n: u64) -> Duration {
@@ -31,7 +34,8 @@ fn opinion(answer: Result<RevocationStatus, CouldNotAsk>, terms: &Terms) -> Opin
 #[test]
 fn an_active_status_is_fresh_up_to_its_last_nanosecond() {
     let terms = terms(60, Some(300));
-    for (as_of, fresh) in [(940, true), (941, true), (1_000, true), (1_001, true), (939, false), (700, false)] {
+    for (as_of, fresh) in [(940, true), (941, true), (1_000, true), (1_001, true), (939, false), (700, false)]
+    {
         let expected = if fresh {
             Opinion::Accept(RevocationBasis::Active { as_of: at(as_of), source: SOURCE })
         } else {
@@ -77,7 +81,10 @@ fn only_a_servers_failure_and_an_active_status_allow_staleness() {
                 let terms = terms(60, stale);
                 let got = opinion(Err(CouldNotAsk { why, last: last.clone() }), &terms);
                 if stale.is_some() && *usable && why.is_server_failure() {
-                    assert!(matches!(got, Opinion::Accept(RevocationBasis::Stale { .. })), "{reason} {last:?}");
+                    assert!(
+                        matches!(got, Opinion::Accept(RevocationBasis::Stale { .. })),
+                        "{reason} {last:?}"
+                    );
                 } else {
                     assert_eq!(got, Opinion::Unavailable(why), "{reason} {last:?}");
                 }
@@ -149,7 +156,8 @@ fn what_the_server_said_comes_along_only_with_an_acceptance() {
     let with = |as_of| RevocationStatus::Active { as_of, answer: Some(Arc::clone(&facts)) };
     assert!(judge(Ok(with(at(990))), SOURCE, &terms(60, None)).1.is_some());
     assert!(judge(Ok(with(at(900))), SOURCE, &terms(60, None)).1.is_none());
-    let failed = |as_of| Err(CouldNotAsk { why: UnavailableReason::ServerError.into(), last: Some(with(as_of)) });
+    let failed =
+        |as_of| Err(CouldNotAsk { why: UnavailableReason::ServerError.into(), last: Some(with(as_of)) });
     assert!(judge(failed(at(900)), SOURCE, &terms(60, Some(300))).1.is_some());
     assert!(judge(failed(at(900)), SOURCE, &terms(60, None)).1.is_none());
 }
@@ -167,12 +175,14 @@ fn any_status() -> impl Strategy<Value = RevocationStatus> {
 fn any_answer() -> impl Strategy<Value = Result<RevocationStatus, CouldNotAsk>> {
     prop_oneof![
         any_status().prop_map(Ok),
-        (proptest::sample::select(UnavailableReason::ALL), proptest::option::of(any_status()), any::<bool>()).prop_map(
-            |(reason, last, retry)| {
+        (proptest::sample::select(UnavailableReason::ALL), proptest::option::of(any_status()), any::<bool>())
+            .prop_map(|(reason, last, retry)| {
                 let why = Unavailable::new(reason);
-                Err(CouldNotAsk { why: if retry && why.is_retryable() { why.retry_in(seconds(3)) } else { why }, last })
-            }
-        ),
+                Err(CouldNotAsk {
+                    why: if retry && why.is_retryable() { why.retry_in(seconds(3)) } else { why },
+                    last,
+                })
+            }),
     ]
 }
 

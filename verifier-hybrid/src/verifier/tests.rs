@@ -276,7 +276,9 @@ fn the_demand_of_a_request_reaches_the_checker() {
 #[test]
 fn a_local_rejection_asks_nobody() {
     let checker = Scripted::says(active(0));
-    for local in [Local::says(Err(Rejection::BadSignature.into())), Local::says_later(Err(Rejection::Expired.into()))] {
+    for local in
+        [Local::says(Err(Rejection::BadSignature.into())), Local::says_later(Err(Rejection::Expired.into()))]
+    {
         let expected = local.verdict.as_ref().unwrap_err().code();
         let bench = Bench::of(local, &[Arc::clone(&checker)], HybridConfig::default());
         assert_eq!(bench.verdict().unwrap_err().code(), expected);
@@ -320,8 +322,11 @@ fn an_event_during_the_wait_has_the_last_word() {
 #[test]
 fn an_event_during_the_wait_for_the_local_side_is_heard_before_anybody_is_asked() {
     let checker = Scripted::says(active(0));
-    let bench =
-        Bench::of(Local::says_later(judged(&token_facts())), &[Arc::clone(&checker)], HybridConfig::default());
+    let bench = Bench::of(
+        Local::says_later(judged(&token_facts())),
+        &[Arc::clone(&checker)],
+        HybridConfig::default(),
+    );
     bench.ask(Freshness::CONFIGURED, |asked| {
         bench.revoke(&jti("1"));
         assert_rejected(block_on(asked.into_future()), Rejection::Revoked);
@@ -353,7 +358,8 @@ fn an_answer_that_names_another_session_escapes_no_event() {
     let token = facts(r#"{"sub":"alice","sid":"s1","aud":"api"}"#);
     for sid in ["s1", "s2"] {
         let answer = active_with(r#"{"sub":"alice","sid":"s2"}"#);
-        let bench = Bench::of(Local::says(judged(&token)), &[Scripted::says(answer)], HybridConfig::default());
+        let bench =
+            Bench::of(Local::says(judged(&token)), &[Scripted::says(answer)], HybridConfig::default());
         bench.revoke(&session(sid));
         assert_rejected(bench.verdict(), Rejection::Revoked);
     }
@@ -442,7 +448,8 @@ fn stale_is_accepted_only_where_configured_and_never_against_a_demand() {
     let stale = || {
         HybridConfig::default().with_when_unknown(WhenUnknown::AllowStale { up_to: Duration::from_secs(300) })
     };
-    let bench = |config, answer| Bench::of(Local::says(judged(&token_facts())), &[Scripted::says(answer)], config);
+    let bench =
+        |config, answer| Bench::of(Local::says(judged(&token_facts())), &[Scripted::says(answer)], config);
     let outage = UnavailableReason::ConnectFailed;
 
     assert_unavailable(bench(HybridConfig::default(), failed(outage, last(70))).verdict(), outage);
@@ -470,8 +477,8 @@ fn an_answer_about_another_token_is_rejected_and_reported() {
     assert_rejected(bench.verdict(), Rejection::IdentityMismatch);
     let lax = HybridConfig::default().with_identity(IdentityRule::DangerNoSharedMember);
     let answers = [active_with("{}"), active_with(r#"{"sub":"bob"}"#)];
-    let [silent, other] =
-        answers.map(|one| Bench::of(Local::says(judged(&token_facts())), &[Scripted::says(one)], lax.clone()));
+    let [silent, other] = answers
+        .map(|one| Bench::of(Local::says(judged(&token_facts())), &[Scripted::says(one)], lax.clone()));
     silent.verdict().unwrap();
     assert_rejected(other.verdict(), Rejection::IdentityMismatch);
 }
@@ -488,9 +495,15 @@ fn the_side_that_is_shown_has_to_satisfy_the_policy_and_the_other_must_not_contr
     assert_eq!(seen.subject(), Some("alice"));
 
     let elsewhere = r#"{"client_id":"app","aud":"elsewhere"}"#;
-    assert_rejected(bench(shown(), active_with(r#"{"client_id":"app"}"#)).verdict(), Rejection::WrongAudience);
+    assert_rejected(
+        bench(shown(), active_with(r#"{"client_id":"app"}"#)).verdict(),
+        Rejection::WrongAudience,
+    );
     assert_rejected(bench(shown(), active_with(elsewhere)).verdict(), Rejection::WrongAudience);
-    assert_rejected(bench(HybridConfig::default(), active_with(elsewhere)).verdict(), Rejection::WrongAudience);
+    assert_rejected(
+        bench(HybridConfig::default(), active_with(elsewhere)).verdict(),
+        Rejection::WrongAudience,
+    );
     bench(HybridConfig::default(), active_with(r#"{"client_id":"app"}"#)).verdict().unwrap();
     let over = format!(r#"{{"client_id":"app","exp":{START}}}"#);
     assert_rejected(bench(HybridConfig::default(), active_with(&over)).verdict(), Rejection::Expired);
@@ -501,7 +514,8 @@ fn the_side_that_is_shown_has_to_satisfy_the_policy_and_the_other_must_not_contr
 #[test]
 fn of_several_answers_the_first_checkers_is_shown_whoever_is_quicker() {
     let (first, first_answer) = Scripted::later();
-    let second = Scripted::says(active_with(r#"{"client_id":"app","aud":"api","sub":"alice","scope":"second"}"#));
+    let second =
+        Scripted::says(active_with(r#"{"client_id":"app","aud":"api","sub":"alice","scope":"second"}"#));
     let config = HybridConfig::default().with_claims(ClaimsFrom::Introspection);
     let bench = Bench::of(Local::says(judged(&token_facts())), &[first, second], config);
     first_answer.send(active_with(r#"{"client_id":"app","aud":"api","scope":"first"}"#)).unwrap();
@@ -529,13 +543,18 @@ const JWT: &str = "eyJhbGciOiJFUzI1NiJ9.e30.AAAA";
 
 fn opaque_judged(seconds: u64) -> Verdict {
     let mut evidence = Evidence::new(Strategy::Introspection);
-    evidence.revocation = RevocationBasis::Active { as_of: ago(seconds), source: StatusSource::Introspection };
+    evidence.revocation =
+        RevocationBasis::Active { as_of: ago(seconds), source: StatusSource::Introspection };
     Ok(Judged::new(token_facts(), evidence))
 }
 
 fn with_opaque(other: &Arc<Local>) -> Bench {
     let config = HybridConfig::default().with_opaque(Opaque::Introspect(Arc::clone(other) as _));
-    Bench::of(Local::says(Err(Rejection::NotAJwt.into())), &[Scripted::from([], StatusSource::Custom)], config)
+    Bench::of(
+        Local::says(Err(Rejection::NotAJwt.into())),
+        &[Scripted::from([], StatusSource::Custom)],
+        config,
+    )
 }
 
 #[test]
@@ -588,6 +607,7 @@ fn without_anybody_to_ask_there_is_no_verifier() {
     let clock: Arc<dyn Clock> = Arc::new(Hands { wall: AtomicI64::new(START), monotonic: AtomicU64::new(1) });
     let policy = ValidationPolicy::for_audience("api").build().unwrap();
     let local = Local::says(judged(&token_facts()));
-    let built = HybridVerifier::builder(local, Vec::new(), policy, Env::new(clock, Arc::new(NothingRuns))).build();
+    let built =
+        HybridVerifier::builder(local, Vec::new(), policy, Env::new(clock, Arc::new(NothingRuns))).build();
     assert_eq!(built.unwrap_err(), ConfigError::NoChecker);
 }

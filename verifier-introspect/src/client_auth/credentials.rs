@@ -50,7 +50,11 @@ impl Credentials {
     /// Reads the secret once, so that what is missing is known at the start.
     pub(crate) fn load(auth: ClientAuth) -> Result<Self, SecretError> {
         let named = |client_id: String| {
-            if client_id.is_empty() { Err(SecretError::EmptyClientId) } else { Ok(client_id.into_boxed_str()) }
+            if client_id.is_empty() {
+                Err(SecretError::EmptyClientId)
+            } else {
+                Ok(client_id.into_boxed_str())
+            }
         };
         let (method, source) = match auth {
             ClientAuth::None => (Method::None, None),
@@ -239,8 +243,7 @@ fn read(path: &Path) -> Result<(Stamp, Secret), SecretError> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(SecretError::NotASecret { file: path.into() });
     }
-    let text =
-        std::str::from_utf8(&bytes).map_err(|_| SecretError::NotASecret { file: path.into() })?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::NotASecret { file: path.into() })?;
     let line = text.strip_suffix('\n').unwrap_or(text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {

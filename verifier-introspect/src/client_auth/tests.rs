@@ -17,7 +17,10 @@ fn header(auth: ClientAuth) -> String {
 #[test]
 fn basic_is_form_encoded_unless_raw() {
     // RFC 7617's own example has nothing to encode.
-    assert_eq!(header(ClientAuth::basic("Aladdin", value("open~sesame"))), "Basic QWxhZGRpbjpvcGVufnNlc2FtZQ==");
+    assert_eq!(
+        header(ClientAuth::basic("Aladdin", value("open~sesame"))),
+        "Basic QWxhZGRpbjpvcGVufnNlc2FtZQ=="
+    );
     // "a:b" and "p w+%" become "a%3Ab" and "p%20w%2B%25".
     assert_eq!(header(ClientAuth::basic("a:b", value("p w+%"))), "Basic YSUzQWI6cCUyMHclMkIlMjU=");
     let raw = ClientAuth::Basic { client_id: "a".into(), secret: value("p w+%"), raw: true };
@@ -83,8 +86,7 @@ fn a_changed_file_is_read_again() {
 fn after_a_refusal_the_file_is_read_whatever_its_time_says() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), "first").unwrap();
-    let credentials =
-        Credentials::load(ClientAuth::bearer(SecretSource::File(file.path().into()))).unwrap();
+    let credentials = Credentials::load(ClientAuth::bearer(SecretSource::File(file.path().into()))).unwrap();
     let sent = credentials.present().unwrap();
     assert!(!credentials.renewed_since(&sent), "nothing new is there");
     // Same length, same time.

@@ -44,10 +44,7 @@ fn parameters_headers_and_posted_credentials_are_encoded() {
     )
     .unwrap();
     let request = build(&form, ClientAuth::post("me & you", Secret::new("s=")), "t");
-    assert_eq!(
-        request.body(),
-        "token=t&client_id=me%20%26%20you&client_secret=s%3D&scope=a%3Aread%20b"
-    );
+    assert_eq!(request.body(), "token=t&client_id=me%20%26%20you&client_secret=s%3D&scope=a%3Aread%20b");
     let tenants: Vec<_> = request.headers().get_all("x-tenant").iter().collect();
     assert_eq!(tenants, ["blue", "red"]);
     assert!(tenants.iter().all(|value| value.is_sensitive()));

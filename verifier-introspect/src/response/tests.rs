@@ -123,7 +123,8 @@ fn each_status_blames_the_right_one() {
     for error in ["invalid_client", "unauthorized_client"] {
         assert_eq!(reason(400, &format!(r#"{{"error":"{error}"}}"#)), R::CredentialsRefused);
     }
-    for body in [r#"{"error":"invalid_request"}"#, r#"{"error":["invalid_client"]}"#, r#"["invalid_client"]"#] {
+    for body in [r#"{"error":"invalid_request"}"#, r#"{"error":["invalid_client"]}"#, r#"["invalid_client"]"#]
+    {
         assert_eq!(reason(400, body), R::RefusedByServer);
     }
 }

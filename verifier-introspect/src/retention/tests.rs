@@ -11,8 +11,12 @@ fn at(wall: i64, monotonic: u64) -> Now {
     Now::new(WallTime::from_unix_seconds(wall), Instant::ORIGIN.plus(secs(monotonic)))
 }
 
-const USUAL: Retention =
-    Retention { freshness: secs(60), stale_allowance: Duration::ZERO, without_expiry: secs(60), negative: secs(10) };
+const USUAL: Retention = Retention {
+    freshness: secs(60),
+    stale_allowance: Duration::ZERO,
+    without_expiry: secs(60),
+    negative: secs(10),
+};
 
 #[test]
 fn an_answer_is_kept_for_as_long_as_it_can_be_of_use() {

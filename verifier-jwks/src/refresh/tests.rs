@@ -10,7 +10,10 @@ const OVERDUE: Duration = Duration::from_secs(11);
 
 fn at(millis: u64) -> Now {
     let since = Duration::from_millis(millis);
-    Now::new(WallTime::from_unix_seconds(1_700_000_000).plus(since), Instant::from_nanos(1_000_000_000).plus(since))
+    Now::new(
+        WallTime::from_unix_seconds(1_700_000_000).plus(since),
+        Instant::from_nanos(1_000_000_000).plus(since),
+    )
 }
 
 fn kid(n: u64) -> Wanted {
@@ -152,7 +155,10 @@ fn who_asks_after_the_departure_may_ask_again() {
     assert_eq!(state.decide(Trigger::UnknownKid(kid(3)), at(100_030)), Decision::Join);
     state.succeeded(attempt, None, |_| false, 0);
     for early in [1, 2] {
-        assert_eq!(state.decide(Trigger::UnknownKid(kid(early)), at(100_050)), Decision::Rest(Knowledge::Known));
+        assert_eq!(
+            state.decide(Trigger::UnknownKid(kid(early)), at(100_050)),
+            Decision::Rest(Knowledge::Known)
+        );
     }
     assert!(matches!(state.decide(Trigger::UnknownKid(kid(3)), at(100_050)), Decision::Ask(_)));
 }
@@ -280,7 +286,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     /// Whatever the flood, however fetches end: in any time of n cooldowns at most n + 1 fetches, never two at once;
     /// and a kid is known to be missing only from the last attempt, which succeeded, within the kid's rest.
@@ -343,7 +349,7 @@ proptest! {
         for (i, first) in asked_at.iter().enumerate() {
             for (more, last) in asked_at.iter().skip(i).enumerate() {
                 let cooldowns = usize::try_from((last - first) / 30_000).unwrap();
-                prop_assert!(more + 1 <= cooldowns + 2, "{more} more fetches in {} ms", last - first);
+                prop_assert!(more < cooldowns + 2, "{more} more fetches in {} ms", last - first);
             }
         }
     }
@@ -369,7 +375,8 @@ proptest! {
         prop_assert!(matches!(rotated, Decision::Ask(_)));
     }
 
-    /// Under a flood a rotation is picked up within one cooldown, whoever's token makes the fetch.
+    /// Under a flood a rotation is picked up within one cooldown, whoever's token makes the fetch: at the first arrival
+    /// after it.
     #[test]
     fn a_rotation_under_flood_is_picked_up_within_a_cooldown(
         every in 50_u64..2_000,
@@ -382,19 +389,19 @@ proptest! {
         let mut held = false;
         let mut now = 100_000;
         let mut n = 0;
-        while now <= rotation + 31_000 && !held {
+        while now <= rotation + 30_000 + 2 * every && !held {
             n += 1;
             let published = now >= rotation;
             let rotated_token = published && (seed.wrapping_mul(n)) % 3 == 0;
             let wanted = if rotated_token { new } else { kid(n) };
             if let decision @ Decision::Ask(_) = state.decide(Trigger::UnknownKid(wanted), at(now)) {
                 held = published;
-                succeed(&mut state, decision, at(now), if published { &[new] } else { &[] });
+                let brought = [new];
+                succeed(&mut state, decision, at(now), if published { &brought } else { &[] });
             }
             now += every;
         }
         prop_assert!(held);
-        prop_assert!(now <= rotation + 30_000 + 2 * every);
     }
 
     /// After n failures in a row nobody asks for at least three quarters of the doubled rest.

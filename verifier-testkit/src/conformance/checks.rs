@@ -12,7 +12,7 @@ use verifier_core::error::{Rejection, UnavailableReason, VerifyError};
 use verifier_core::evidence::RevocationBasis;
 use verifier_core::freshness::Freshness;
 use verifier_core::policy::ValidationPolicy;
-use verifier_core::time::Now;
+use verifier_core::time::{Instant, Now};
 use verifier_core::token::{AccessToken, MAX_TOKEN_LEN};
 use verifier_core::verifier::{Asked, VerifyRequest};
 
@@ -71,24 +71,35 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// What a call demands beyond the token.
+#[derive(Clone, Copy, Default)]
+struct Demand<'p> {
+    freshness: Freshness,
+    policy: Option<&'p ValidationPolicy>,
+    deadline: Option<fn(Instant) -> Instant>,
+}
+
 /// One call, from the text to the last step.
-async fn call(
-    subject: &Subject,
-    text: &str,
-    shape: impl for<'r> FnOnce(VerifyRequest<'r>) -> VerifyRequest<'r>,
-) -> Outcome {
+async fn call(subject: &Subject, text: &str, demand: Demand<'_>) -> Outcome {
     let arrival = subject.now();
     let refused = |error| Outcome { verdict: Err(Failed::Refused(error)), arrival, at_once: true };
     let token = match AccessToken::new(text, MAX_TOKEN_LEN) {
         Ok(token) => token,
         Err(rejection) => return refused(rejection.into()),
     };
-    let request = shape(VerifyRequest::new(&token, arrival));
-    let (verdict, at_once) = match std::panic::catch_unwind(AssertUnwindSafe(|| subject.verifier.verify(&request))) {
-        Ok(Asked::Ready(verdict)) => (Ok(verdict), true),
-        Ok(Asked::Pending(asked)) => (AssertUnwindSafe(asked).catch_unwind().await, false),
-        Err(panic) => (Err::<_, Box<dyn Any + Send>>(panic), true),
-    };
+    let mut request = VerifyRequest::new(&token, arrival).with_freshness(demand.freshness);
+    if let Some(policy) = demand.policy {
+        request = request.with_policy(policy);
+    }
+    if let Some(deadline) = demand.deadline {
+        request = request.with_deadline(deadline(arrival.monotonic));
+    }
+    let (verdict, at_once) =
+        match std::panic::catch_unwind(AssertUnwindSafe(|| subject.verifier.verify(&request))) {
+            Ok(Asked::Ready(verdict)) => (Ok(verdict), true),
+            Ok(Asked::Pending(asked)) => (AssertUnwindSafe(asked).catch_unwind().await, false),
+            Err(panic) => (Err::<_, Box<dyn Any + Send>>(panic), true),
+        };
     let verdict = verdict
         .map_err(|_| Failed::Panicked)
         .and_then(|verdict| verdict.and_then(|judged| judged.finish(&request)).map_err(Failed::Refused));
@@ -96,7 +107,7 @@ async fn call(
 }
 
 async fn plain(subject: &Subject, text: &str) -> Outcome {
-    call(subject, text, |request| request).await
+    call(subject, text, Demand::default()).await
 }
 
 /// A good token is accepted, again and again, on evidence that can be true.
@@ -104,14 +115,18 @@ pub(super) async fn good_tokens(subject: &Subject, report: &mut Report) {
     let Some(text) = subject.mint(Kind::Good) else { return };
     for turn in 0..4 {
         let outcome = plain(subject, &text).await;
-        report.check("a good token is accepted each time", outcome.accepted(), || format!("turn {turn}: {outcome}"));
+        report.check("a good token is accepted each time", outcome.accepted(), || {
+            format!("turn {turn}: {outcome}")
+        });
         let Ok(token) = &outcome.verdict else { continue };
         report.check("the issuer is the configured one", token.issuer() == subject.issuer, || {
             format!("{:?} in place of {:?}", token.issuer(), subject.issuer)
         });
-        report.check("the audience is among the claims", token.audience().any(|one| one == subject.audience), || {
-            "it is not".into()
-        });
+        report.check(
+            "the audience is among the claims",
+            token.audience().any(|one| one == subject.audience),
+            || "it is not".into(),
+        );
         report.check("the scope is among the claims", token.has_scope(&subject.scope), || "it is not".into());
         let evidence = token.evidence();
         report.check("nothing new comes from a cache", turn > 0 || !evidence.from_cache, || {
@@ -121,7 +136,13 @@ pub(super) async fn good_tokens(subject: &Subject, report: &mut Report) {
     }
 }
 
-fn evidence_is_true(subject: &Subject, outcome: &Outcome, token: &VerifiedToken, new: bool, report: &mut Report) {
+fn evidence_is_true(
+    subject: &Subject,
+    outcome: &Outcome,
+    token: &VerifiedToken,
+    new: bool,
+    report: &mut Report,
+) {
     let basis = token.evidence().revocation;
     report.check(
         "evidence of revocation is had by those who see it",
@@ -182,12 +203,51 @@ pub(super) async fn hostile_texts(subject: &Subject, report: &mut Report) {
 
 fn texts(good: &str) -> Vec<String> {
     let mut texts: Vec<String> = [
-        "", " ", ".", "..", "...", "....", "a", "a.b", "a.b.c", "a.b.c.d", "a.b.c.d.e", "=", "a=", "====", "~",
-        "e30.e30.e30", "e30.e30.", "..e30", "bnVsbA.bnVsbA.bnVsbA", "W10.W10.W10", "eyJhbGciOiJub25lIn0.e30.",
-        "eyJhbGciOiJub25lIn0.e30.AA", "eyJhbGciOiJIUzI1NiJ9.e30.AA", "eyJhbGciOjF9.e30.AA", "\0", "\u{0}.\u{0}.\u{0}",
-        "a b", "a\tb", "a\r\nb: c", "é", "\u{feff}", "\u{202e}", "a&token=b", "%00", "{}", "[]", "null", "true", "\"a\"",
-        "{\"payload\":\"e30\",\"signature\":\"AA\",\"protected\":\"e30\"}", "Bearer a", "../../etc/passwd",
-        "' OR 1=1 --", "<script>", "${jndi:ldap://x}",
+        "",
+        " ",
+        ".",
+        "..",
+        "...",
+        "....",
+        "a",
+        "a.b",
+        "a.b.c",
+        "a.b.c.d",
+        "a.b.c.d.e",
+        "=",
+        "a=",
+        "====",
+        "~",
+        "e30.e30.e30",
+        "e30.e30.",
+        "..e30",
+        "bnVsbA.bnVsbA.bnVsbA",
+        "W10.W10.W10",
+        "eyJhbGciOiJub25lIn0.e30.",
+        "eyJhbGciOiJub25lIn0.e30.AA",
+        "eyJhbGciOiJIUzI1NiJ9.e30.AA",
+        "eyJhbGciOjF9.e30.AA",
+        "\0",
+        "\u{0}.\u{0}.\u{0}",
+        "a b",
+        "a\tb",
+        "a\r\nb: c",
+        "é",
+        "\u{feff}",
+        "\u{202e}",
+        "a&token=b",
+        "%00",
+        "{}",
+        "[]",
+        "null",
+        "true",
+        "\"a\"",
+        "{\"payload\":\"e30\",\"signature\":\"AA\",\"protected\":\"e30\"}",
+        "Bearer a",
+        "../../etc/passwd",
+        "' OR 1=1 --",
+        "<script>",
+        "${jndi:ldap://x}",
     ]
     .into_iter()
     .map(Into::into)
@@ -212,22 +272,26 @@ fn texts(good: &str) -> Vec<String> {
 
 /// A demand on freshness is honoured, or it is said that it can't be.
 pub(super) async fn freshness(subject: &Subject, report: &mut Report) {
-    let demands =
-        [Freshness::LIVE, Freshness::at_most(Duration::from_nanos(1)), Freshness::at_most(Duration::from_secs(3_600))];
+    let demands = [
+        Freshness::LIVE,
+        Freshness::at_most(Duration::from_nanos(1)),
+        Freshness::at_most(Duration::from_secs(3_600)),
+    ];
     for demand in demands {
         for warm in [false, true] {
             let Some(text) = subject.mint(Kind::Good) else { return };
             if warm {
                 let _ = plain(subject, &text).await;
             }
-            let outcome = call(subject, &text, |request| request.with_freshness(demand)).await;
+            let outcome = call(subject, &text, Demand { freshness: demand, ..Demand::default() }).await;
             let held = match &outcome.verdict {
                 Ok(token) => {
                     let age = token.evidence().revocation_age(outcome.arrival);
                     subject.sees_revocation && age.is_some() && age <= demand.demanded()
                 }
                 Err(_) => {
-                    !subject.sees_revocation && outcome.unavailable() == Some(UnavailableReason::NoRevocationSource)
+                    !subject.sees_revocation
+                        && outcome.unavailable() == Some(UnavailableReason::NoRevocationSource)
                 }
             };
             report.check("a demand on freshness is honoured", held, || {
@@ -242,7 +306,10 @@ pub(super) async fn policies(subject: &Subject, report: &mut Report) {
     const RULE: &str = "the policy of the request is judged at every call";
     let absent = format!("{}-that-nobody-has", subject.scope);
     let policies = [
-        (ValidationPolicy::for_audience(format!("{}/other", subject.audience)).build(), Some(Rejection::WrongAudience)),
+        (
+            ValidationPolicy::for_audience(format!("{}/other", subject.audience)).build(),
+            Some(Rejection::WrongAudience),
+        ),
         (subject.policy().require_scope(absent).build(), Some(Rejection::InsufficientScope)),
         (subject.policy().require_claim("a-claim-that-nobody-has").build(), Some(Rejection::MissingClaim)),
         (subject.policy().require_scope(&*subject.scope).build(), None),
@@ -260,7 +327,7 @@ pub(super) async fn policies(subject: &Subject, report: &mut Report) {
                 let own = plain(subject, &text).await;
                 report.check(RULE, own.accepted(), || format!("before policy {n}: {own}"));
             }
-            let other = call(subject, &text, |request| request.with_policy(&policy)).await;
+            let other = call(subject, &text, Demand { policy: Some(&policy), ..Demand::default() }).await;
             let held = if expected.is_none() { other.accepted() } else { other.rejection() == expected };
             report.check(RULE, held, || format!("policy {n}, own first: {own_first}: {other}"));
             let own = plain(subject, &text).await;
@@ -271,19 +338,17 @@ pub(super) async fn policies(subject: &Subject, report: &mut Report) {
     if let (Some(text), Ok(policy)) =
         (subject.mint(Kind::Tampered), ValidationPolicy::danger_accept_any_audience().build())
     {
-        let outcome = call(subject, &text, |request| request.with_policy(&policy)).await;
-        report.check("no policy saves a tampered token", outcome.rejection().is_some(), || outcome.to_string());
+        let outcome = call(subject, &text, Demand { policy: Some(&policy), ..Demand::default() }).await;
+        report
+            .check("no policy saves a tampered token", outcome.rejection().is_some(), || outcome.to_string());
     }
 }
 
 /// What can be decided at once may be, past its deadline too; nobody is asked after it.
 pub(super) async fn deadlines(subject: &Subject, report: &mut Report) {
     let Some(text) = subject.mint(Kind::Good) else { return };
-    let passed = call(subject, &text, |request| {
-        let passed = request.arrival.monotonic.minus(Duration::from_nanos(1));
-        request.with_deadline(passed)
-    })
-    .await;
+    let passed: fn(Instant) -> Instant = |arrival| arrival.minus(Duration::from_nanos(1));
+    let passed = call(subject, &text, Demand { deadline: Some(passed), ..Demand::default() }).await;
     let held = if passed.at_once && passed.accepted() {
         true
     } else {
@@ -291,11 +356,8 @@ pub(super) async fn deadlines(subject: &Subject, report: &mut Report) {
     };
     report.check("nobody is asked after the deadline", held, || passed.to_string());
     // The one without time to wait has not spoilt it for others.
-    let ample = call(subject, &text, |request| {
-        let ample = request.arrival.monotonic.plus(Duration::from_secs(60));
-        request.with_deadline(ample)
-    })
-    .await;
+    let ample: fn(Instant) -> Instant = |arrival| arrival.plus(Duration::from_secs(60));
+    let ample = call(subject, &text, Demand { deadline: Some(ample), ..Demand::default() }).await;
     report.check("an ample deadline changes nothing", ample.accepted(), || ample.to_string());
 }
 
@@ -318,7 +380,8 @@ pub(super) async fn many_at_once(subject: &Subject, report: &mut Report) {
         Some(bad) if n % 4 == 3 => (bad, false),
         _ => (&good, true),
     });
-    let outcomes = join_all(texts.map(|(text, accept)| async move { (plain(subject, text).await, accept) })).await;
+    let outcomes =
+        join_all(texts.map(|(text, accept)| async move { (plain(subject, text).await, accept) })).await;
     for (outcome, accept) in outcomes {
         let held = if accept { outcome.accepted() } else { outcome.rejection().is_some() };
         report.check("many callers get the verdict that one gets", held, || {
@@ -336,8 +399,9 @@ pub(super) async fn state(subject: &Subject, report: &mut Report) {
     report.check("who accepts tokens is ready", ready == Some(Ok(())), || {
         ready.map_or_else(|| "panicked".into(), |ready| format!("{ready:?}"))
     });
-    let health =
-        std::panic::catch_unwind(AssertUnwindSafe(|| format!("{:?}", subject.verifier.health(subject.now()))));
+    let health = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        format!("{:?}", subject.verifier.health(subject.now()))
+    }));
     report.check("health can be asked for", health.is_ok(), || "panicked".into());
 
     let Some(text) = subject.mint(Kind::Good) else { return };

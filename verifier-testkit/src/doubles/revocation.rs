@@ -82,7 +82,8 @@ impl Reply {
     /// The same, with what the server said of the token; for an active reply.
     #[must_use]
     pub fn with_answer(mut self, facts: Arc<Facts>) -> Self {
-        if let Said::ActiveSince(_, answer) | Said::Exactly(RevocationStatus::Active { answer, .. }) = &mut self.status
+        if let Said::ActiveSince(_, answer) | Said::Exactly(RevocationStatus::Active { answer, .. }) =
+            &mut self.status
         {
             *answer = Some(facts);
         }

@@ -7,7 +7,7 @@ use verifier_introspect::{
 
 use super::issuer::Site;
 use super::source::environment;
-use super::{Workshop, positive};
+use super::{Workshop, naming, positive};
 use crate::config::{
     ClientAuthName, ConfigError, FreshnessSetting, IntrospectionSection, IssuerConfig, SecretRef, WhenUnknown,
 };
@@ -52,15 +52,7 @@ impl IssuerConfig {
         Introspector::builder(site.rules.clone(), endpoint, config, transport, env)
             .log(log)
             .build()
-            .map_err(|error| {
-                let text = error.to_string();
-                match text.split_once(": ") {
-                    Some((key, message)) if !key.contains(' ') => {
-                        ConfigError::invalid(format!("introspection.{key}"), message)
-                    }
-                    _ => ConfigError::invalid("introspection", text),
-                }
-            })
+            .map_err(|error| naming::introspection(&error))
     }
 }
 

@@ -11,7 +11,7 @@ use verifier_core::verifier::{ClaimsFrom, TokenVerifier};
 use verifier_hybrid::{HybridConfig, HybridVerifier, IdentityRule, Opaque, StatusFreshness};
 use verifier_introspect::{IntrospectionVerifier, Introspector};
 
-use super::Workshop;
+use super::{Workshop, naming, positive};
 use crate::config::{
     CheckWhen, ClaimsSide, ConfigError, FreshnessSetting, IssuerConfig, OpaqueTokens, RevocationSection,
     StrategyName, WhenUnknown,
@@ -110,8 +110,10 @@ impl IssuerConfig {
                 self.refuse("revocation.check_when", section.check_when.is_some())?;
                 self.refuse("revocation.claims", section.claims.is_some())?;
                 self.refuse("revocation.checkers", section.checkers.is_some())?;
+                self.refuse("revocation.danger_skip_identity_check", section.danger_skip_identity_check)?;
                 let introspector = self.introspector(workshop, &site)?;
-                Arc::new(IntrospectionVerifier::new(introspector, site.policy))
+                let list = Arc::clone(&workshop.revocations) as _;
+                Arc::new(IntrospectionVerifier::new(introspector, site.policy).with_revocations(list))
             }
             _ => self.hybrid(workshop, site)?,
         })
@@ -147,6 +149,21 @@ impl IssuerConfig {
             ("verified_tokens", self.verified_tokens.is_some()),
             ("profile", self.profile.is_some()),
             ("audience", self.audience.is_some()),
+            ("audience_claim", self.audience_claim.is_some()),
+            ("danger_accept_any_audience", self.danger_accept_any_audience),
+            ("danger_allow_http", self.danger_allow_http),
+            ("leeway", self.leeway.is_some()),
+            ("max_age", self.max_age.is_some()),
+            ("max_lifetime", self.max_lifetime.is_some()),
+            ("required_claims", !self.required_claims.is_empty()),
+            ("required_scopes", !self.required_scopes.is_empty()),
+            ("scope_claims", self.scope_claims.is_some()),
+            ("client_claims", self.client_claims.is_some()),
+            ("roles", self.roles.is_some()),
+            ("types", self.types.is_some()),
+            ("connect", !self.connect.is_empty()),
+            ("ca_file", self.ca_file.is_some()),
+            ("proxy", self.proxy.is_some()),
         ] {
             self.refuse(key, given)?;
         }
@@ -157,11 +174,9 @@ impl IssuerConfig {
 
     fn hybrid(&self, workshop: &Workshop<'_>, site: Site) -> Result<Arc<dyn TokenVerifier>, ConfigError> {
         let section = self.revocation.clone().unwrap_or_default();
-        let claims = match section.claims.unwrap_or_default() {
-            ClaimsSide::Token => ClaimsFrom::Token,
-            ClaimsSide::Introspection => ClaimsFrom::Introspection,
-        };
-        let role = if claims == ClaimsFrom::Token { Role::Decides } else { Role::Corroborates };
+        // What the section says by itself, before its parts are built and say it in their words.
+        hybrid_config(&section, Opaque::Refuse).validate().map_err(|error| naming::hybrid(&error))?;
+        let role = if section.claims.unwrap_or_default() == ClaimsSide::Token { Role::Decides } else { Role::Corroborates };
         let local = self.jwks(workshop, &site, role)?;
 
         let names = section.checkers.clone().unwrap_or_else(|| vec!["introspection".to_owned()]);
@@ -199,7 +214,8 @@ impl IssuerConfig {
         }
         let opaque = match (self.opaque, &introspector) {
             (Some(OpaqueTokens::Introspect), Some(introspector)) => Opaque::Introspect(Arc::new(
-                IntrospectionVerifier::new(introspector.clone(), site.policy.clone()),
+                IntrospectionVerifier::new(introspector.clone(), site.policy.clone())
+                    .with_revocations(Arc::clone(&workshop.revocations) as _),
             )),
             (Some(OpaqueTokens::Introspect), None) => {
                 return Err(ConfigError::invalid(
@@ -209,18 +225,24 @@ impl IssuerConfig {
             }
             _ => Opaque::Refuse,
         };
+        if section.claims == Some(ClaimsSide::Introspection) && introspector.is_none() {
+            return Err(ConfigError::invalid(
+                "revocation.claims",
+                "\"introspection\" needs \"introspection\" among revocation.checkers",
+            ));
+        }
         if self.introspection.is_some() && introspector.is_none() {
             return Err(ConfigError::invalid(
                 "introspection",
                 "is given, and revocation.checkers doesn't name \"introspection\"",
             ));
         }
-        let config = hybrid_config(&section, claims, opaque);
+        let config = hybrid_config(&section, opaque);
         let verifier = HybridVerifier::builder(local, checkers, site.policy, workshop.env.clone())
             .revocations(Arc::clone(&workshop.revocations) as _)
             .config(config)
             .build()
-            .map_err(|error| ConfigError::invalid("revocation", error))?;
+            .map_err(|error| naming::hybrid(&error))?;
         Ok(Arc::new(verifier))
     }
 
@@ -291,10 +313,10 @@ impl IssuerConfig {
             policy = policy.leeway(leeway.get());
         }
         if let Some(max) = self.max_age {
-            policy = policy.max_age(max.get());
+            policy = policy.max_age(positive("max_age", max.get())?);
         }
         if let Some(max) = self.max_lifetime {
-            policy = policy.max_lifetime(max.get());
+            policy = policy.max_lifetime(positive("max_lifetime", max.get())?);
         }
         for claim in &self.required_claims {
             policy = policy.require_claim(claim);
@@ -306,7 +328,11 @@ impl IssuerConfig {
     }
 }
 
-fn hybrid_config(section: &RevocationSection, claims: ClaimsFrom, opaque: Opaque) -> HybridConfig {
+fn hybrid_config(section: &RevocationSection, opaque: Opaque) -> HybridConfig {
+    let claims = match section.claims.unwrap_or_default() {
+        ClaimsSide::Token => ClaimsFrom::Token,
+        ClaimsSide::Introspection => ClaimsFrom::Introspection,
+    };
     let mut config = HybridConfig::default().with_claims(claims).with_opaque(opaque);
     match section.freshness {
         Some(FreshnessSetting::AtMost(span)) => config = config.with_freshness(span.get()),
@@ -329,5 +355,5 @@ fn hybrid_config(section: &RevocationSection, claims: ClaimsFrom, opaque: Opaque
 fn policy_error(error: PolicyError) -> ConfigError {
     let text = error.to_string();
     let (key, message) = text.split_once(": ").unwrap_or(("", &text));
-    ConfigError::invalid(key, message)
+    ConfigError::invalid(if matches!(error, PolicyError::ImpossibleScope) { "required_scopes" } else { key }, message)
 }

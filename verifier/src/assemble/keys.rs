@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::issuer::Site;
 use super::source::environment;
-use super::{Workshop, positive};
+use super::{Workshop, naming, positive};
 use crate::config::{
     ConfigError, Encoding, IssuerConfig, KeysSection, SecretRef, Span, VerifiedTokensSection,
 };
@@ -53,11 +53,7 @@ impl IssuerConfig {
                 .refresh(refresh)
                 .role(role)
                 .verified_tokens(self.verified_tokens()?);
-        builder.build().map(|verifier| Arc::new(verifier) as _).map_err(|error| {
-            let text = error.to_string();
-            let message = text.strip_prefix("keys: ").or_else(|| text.strip_prefix("refresh: ")).unwrap_or(&text);
-            ConfigError::invalid("keys", message)
-        })
+        builder.build().map(|verifier| Arc::new(verifier) as _).map_err(|error| naming::jwks(&error))
     }
 
     fn verified_tokens(&self) -> Result<Option<VerifiedTokensConfig>, ConfigError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use verifier_core::discovery::Discovery;
 use verifier_core::endpoint::{Endpoint, Schemes};
 use verifier_core::transport::{HttpTransport, Limits};
-use verifier_http::{Roots, TransportConfig};
+use verifier_http::{BuildError, Roots, TransportConfig};
 
 use super::Workshop;
 use super::issuer::Site;
@@ -25,7 +25,7 @@ impl IssuerConfig {
         for (from, to) in &self.connect {
             // The tokens and secrets that are meant for `from` go to `to`.
             Endpoint::parse(to, site.schemes)
-                .map_err(|error| ConfigError::invalid(format!("connect.{from:?}"), error))?;
+                .map_err(|error| ConfigError::invalid(format!("connect.{from:?}"), format_args!("{to}: {error}")))?;
             config = config.connect(from, to);
         }
         if let Some(file) = &self.ca_file {
@@ -37,7 +37,7 @@ impl IssuerConfig {
         if let Some(proxy) = &self.proxy {
             config = config.proxy(proxy);
         }
-        let transport = config.build().map_err(|error| ConfigError::invalid("", error))?;
+        let transport = config.build().map_err(|error| transport_error(&error))?;
         Ok(Arc::new(transport))
     }
 
@@ -49,14 +49,16 @@ impl IssuerConfig {
             self.introspection.as_ref().and_then(|section| section.endpoint.as_deref()),
             Some(self.issuer.as_str()),
         ];
-        !named.into_iter().flatten().any(|url| self.connected(url).is_some_and(https))
+        !named.into_iter().flatten().any(|url| https(self.connected(url)))
             && !self.connect.values().any(|to| https(to))
             && !self.proxy.as_deref().is_some_and(https)
     }
 
     /// Where requests for an address really go.
-    fn connected<'a>(&'a self, url: &'a str) -> Option<&'a str> {
-        Some(self.connect.iter().find(|(from, _)| url.starts_with(from.as_str())).map_or(url, |(_, to)| to))
+    fn connected<'a>(&'a self, url: &'a str) -> &'a str {
+        let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
+        let own = origin(url);
+        self.connect.iter().find(|(from, _)| own.is_some() && origin(from) == own).map_or(url, |(_, to)| to)
     }
 
     /// The issuer's metadata.
@@ -67,16 +69,13 @@ impl IssuerConfig {
         limits: Limits,
         key: &str,
     ) -> Result<Discovery, ConfigError> {
-        // A detour to plain http was judged by itself; the issuer's own scheme is no matter then.
-        let schemes =
-            if self.connected(&self.issuer) == Some(&*self.issuer) { site.schemes } else { Schemes::DangerPlainHttp };
         if self.issuer != **site.rules.issuer() {
             return Err(ConfigError::invalid(
                 key,
                 "the keys of an issuer with tenants can't be discovered: name their address",
             ));
         }
-        Discovery::new(&self.issuer, schemes, Arc::clone(transport), limits).map_err(|error| {
+        Discovery::new(&self.issuer, site.schemes, Arc::clone(transport), limits).map_err(|error| {
             ConfigError::invalid(
                 key,
                 format_args!("the issuer's name is no address that can be asked ({error}); name the address itself"),
@@ -86,9 +85,18 @@ impl IssuerConfig {
 
     /// An address that is named in the configuration.
     pub(super) fn endpoint(&self, key: &str, text: &str, schemes: Schemes) -> Result<Endpoint, ConfigError> {
-        let schemes = if self.connected(text) == Some(text) { schemes } else { Schemes::DangerPlainHttp };
         Endpoint::parse(text, schemes).map_err(|error| ConfigError::invalid(key, error))
     }
+}
+
+/// The keys of the transport's settings are those of the section.
+fn transport_error(error: &BuildError) -> ConfigError {
+    let key = match error {
+        BuildError::Proxy => "proxy",
+        BuildError::NotAnOrigin | BuildError::ConnectTwice { .. } => "connect",
+        _ => "ca_file",
+    };
+    ConfigError::invalid(key, error)
 }
 
 /// The value of an environment variable.

@@ -9,8 +9,7 @@ use verifier_core::algorithm::Algorithm;
 use super::{Encoding, SecretRef, Span};
 
 /// One value, or a list of them.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OneOrMany {
     /// One.
     One(String),
@@ -39,25 +38,6 @@ pub enum StrategyName {
     Hybrid,
     /// A verifier registered under this name.
     Custom(String),
-}
-
-impl<'de> Deserialize<'de> for StrategyName {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Ok(match text.as_str() {
-            "jwks" => Self::Jwks,
-            "introspection" => Self::Introspection,
-            "hybrid" => Self::Hybrid,
-            other => match other.strip_prefix("custom:") {
-                Some(name) if !name.is_empty() => Self::Custom(name.to_owned()),
-                _ => {
-                    return Err(serde::de::Error::custom(
-                        "expected one of \"jwks\", \"introspection\", \"hybrid\", \"custom:NAME\"",
-                    ));
-                }
-            },
-        })
-    }
 }
 
 /// One issuer: its name, how its tokens are verified, and what they must say.
@@ -132,8 +112,7 @@ pub struct IssuerConfig {
 }
 
 /// The cache of verified tokens.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum VerifiedTokensSection {
     /// `false`: off; `true`: on, as by default.
@@ -303,21 +282,8 @@ pub enum FreshnessSetting {
     UntilExpiry,
 }
 
-impl<'de> Deserialize<'de> for FreshnessSetting {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text == "exp" {
-            return Ok(Self::UntilExpiry);
-        }
-        humantime::parse_duration(&text).map(|duration| Self::AtMost(Span(duration))).map_err(|_| {
-            serde::de::Error::custom("expected a duration with a unit, such as \"30s\", or \"exp\"")
-        })
-    }
-}
-
 /// What holds when the status can't be had.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum WhenUnknown {
     /// Unavailable.
@@ -327,8 +293,7 @@ pub enum WhenUnknown {
 }
 
 /// Which tokens are checked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum CheckWhen {
     /// All.

@@ -1,0 +1,27 @@
+//! One event a verdict, for the feature `tracing`: at debug level, since whoever sends junk would fill the log
+//! otherwise. Strategy and code, never token, subject, key id or issuer.
+
+use verifier_core::claims::VerifiedToken;
+use verifier_core::error::VerifyError;
+use verifier_core::evidence::Strategy;
+
+/// `only` is the strategy of a handle that has but one issuer: which of several refused isn't known here.
+pub(crate) fn verdict(verdict: &Result<VerifiedToken, VerifyError>, only: Option<Strategy>) {
+    let refused_by = only.map(Strategy::name);
+    match verdict {
+        Ok(token) => {
+            let evidence = token.evidence();
+            tracing::debug!(
+                strategy = evidence.strategy.name(),
+                code = "verified",
+                from_cache = evidence.from_cache,
+                revocation = evidence.revocation.name(),
+                "token verified"
+            );
+        }
+        Err(VerifyError::Rejected(rejection)) => {
+            tracing::debug!(strategy = refused_by, code = rejection.code(), "token rejected");
+        }
+        Err(error) => tracing::debug!(strategy = refused_by, code = error.code(), "no verdict"),
+    }
+}
