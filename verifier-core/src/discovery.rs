@@ -70,12 +70,9 @@ impl Discovery {
                 status => refused(status),
             };
             match found {
-                UnavailableReason::ServerError | UnavailableReason::RateLimited => return Err(found.into()),
-                UnavailableReason::Misconfigured => failure = found,
-                UnavailableReason::Redirected if failure != UnavailableReason::Misconfigured => {
-                    failure = found
-                }
-                _ => {}
+                UnavailableReason::UnreadableAnswer => {}
+                UnavailableReason::Redirected => failure = found,
+                _ => return Err(found.into()),
             }
         }
         Err(failure.into())
