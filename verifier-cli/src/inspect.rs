@@ -126,7 +126,7 @@ impl Document {
     /// The member, by the strict reader or else by a lenient one.
     fn member(&self, name: &str) -> Option<Value> {
         match &self.strict {
-            Ok(object) => object.get(name).map(Value::from),
+            Ok(object) => object.get(name).and_then(|value| serde_json::to_value(value).ok()),
             Err(_) => self.lenient.as_ref()?.get(name).cloned(),
         }
     }
