@@ -23,5 +23,5 @@ fuzz_target!(|text: &str| {
         Ok(Shape::Opaque) => assert!(UnverifiedJwt::parse(&token).is_err()),
         Err(rejection) => assert_eq!(rejection.status(), 401),
     }
-    assert!(!format!("{token:?}").contains(text) || text.len() < 20);
+    assert_eq!(format!("{token:?}"), "AccessToken([redacted])");
 });

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<Exit, End> {
-    // Locked and unbuffered by lines alone: whoever pipes tokens in sees each verdict as it is given.
+    // Standard output is written by lines: whoever pipes tokens in sees each verdict as it is given.
     let mut out = io::stdout().lock();
     let exit = match &args.command {
         Command::Verify(args) => verify::run(args, &mut out),

@@ -164,6 +164,7 @@ async fn a_caller_s_deadline_ends_his_wait_and_nothing_else() {
     let now = desk.clock.now();
     let request = VerifyRequest::new(&token, now).with_deadline(now.monotonic);
     assert_eq!(desk.verifier.verify(&request).await.err(), Some(unavailable(U::DeadlineExceeded)));
+    assert_eq!(desk.introspector.in_flight(), 0);
     assert_eq!(desk.calls(), 1);
 }
 

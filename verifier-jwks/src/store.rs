@@ -213,8 +213,11 @@ enum Reply {
 
 impl Shared {
     fn standing(self: &Arc<Self>, arrival: Now) -> Standing {
-        let held = self.snapshot.load();
-        let Some(snapshot) = &*held else { return Standing::NotLoaded };
+        self.standing_of(self.snapshot.load().as_ref(), arrival)
+    }
+
+    fn standing_of(self: &Arc<Self>, held: Option<&Arc<Snapshot>>, arrival: Now) -> Standing {
+        let Some(snapshot) = held else { return Standing::NotLoaded };
         let Some(fetched_at) = snapshot.fetched_at else { return Standing::Usable { fetched_at: None } };
         let age = arrival.since(fetched_at);
         if age >= snapshot.usable_for {
@@ -250,39 +253,54 @@ impl Shared {
         arrival: Now,
         patience: Patience,
     ) -> Look {
-        let unusable = match self.standing(arrival) {
+        loop {
+            let held = self.snapshot.load();
+            // `None`: another set has landed since this one was looked at, so there is something new to see.
+            if let Some(look) = self.look(held.as_ref(), kid, algorithm, arrival, patience) {
+                return look;
+            }
+        }
+    }
+
+    /// What these keys say. Whatever they don't suffice for is decided on condition that they are held still: else a
+    /// set that has just come would be taken for one that was looked through.
+    fn look(
+        self: &Arc<Self>,
+        held: Option<&Arc<Snapshot>>,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        arrival: Now,
+        patience: Patience,
+    ) -> Option<Look> {
+        let unusable = match self.standing_of(held, arrival) {
             Standing::NotLoaded => Some(UnavailableReason::KeysNotLoaded),
             Standing::Stale => Some(UnavailableReason::KeysStale),
             Standing::Overdue { .. } if patience == Patience::Waits => {
-                match self.decide(Trigger::FirstUse(Some(wanted(kid, algorithm)))) {
-                    Reply::Wait(flight) => return Look::Wait(flight),
+                match self.decide_on(held, Trigger::FirstUse(Some(wanted(kid, algorithm))))? {
+                    Reply::Wait(flight) => return Some(Look::Wait(flight)),
                     // It failed at this very moment: what is held serves on.
                     Reply::Rest { .. } => None,
                 }
             }
             Standing::Overdue { .. } | Standing::Usable { .. } => None,
         };
-        if let Some(reason) = unusable {
-            return match self.decide(Trigger::FirstUse(Some(wanted(kid, algorithm)))) {
+        let (Some(snapshot), None) = (held, unusable) else {
+            let reason = unusable.unwrap_or(UnavailableReason::KeysNotLoaded);
+            return Some(match self.decide_on(held, Trigger::FirstUse(Some(wanted(kid, algorithm))))? {
                 Reply::Wait(flight) => Look::Wait(flight),
                 Reply::Rest { knowledge, last_error } => {
                     Look::Refused(unavailable(reason, knowledge, last_error).into())
                 }
-            };
-        }
-
-        let held = self.snapshot.load();
-        let Some(snapshot) = &*held else {
-            return Look::Refused(UnavailableReason::KeysNotLoaded.into());
+            });
         };
-        match snapshot.keys.select(kid, algorithm) {
+        Some(match snapshot.keys.select(kid, algorithm) {
             Selection::Found(key) => Look::Found { key: Arc::clone(key), fetched_at: snapshot.fetched_at },
             Selection::Mismatch => Look::Refused(Rejection::KeyMismatch.into()),
             Selection::Ambiguous => Look::Refused(Rejection::AmbiguousKey.into()),
             Selection::Unknown if snapshot.fetched_at.is_none() => {
                 Look::Refused(Rejection::UnknownKey.into())
             }
-            Selection::Unknown => match self.decide(Trigger::UnknownKid(wanted(kid, algorithm))) {
+            Selection::Unknown => match self.decide_on(held, Trigger::UnknownKid(wanted(kid, algorithm)))? {
                 Reply::Wait(flight) => Look::Wait(flight),
                 Reply::Rest { knowledge: Knowledge::Known, .. } => {
                     Look::Refused(Rejection::UnknownKey.into())
@@ -291,12 +309,25 @@ impl Shared {
                     unavailable(UnavailableReason::KeysUnconfirmed, knowledge, last_error).into(),
                 ),
             },
-        }
+        })
+    }
+
+    /// As [`Self::decide`], by one who looked at `seen`; `None` if that is held no more, and nothing was decided.
+    fn decide_on(self: &Arc<Self>, seen: Option<&Arc<Snapshot>>, trigger: Trigger) -> Option<Reply> {
+        let now = self.env.clock.now();
+        let tower = self.tower();
+        // A set is published under this lock alone.
+        let same = self.snapshot.load().as_ref().map(Arc::as_ptr) == seen.map(Arc::as_ptr);
+        same.then(|| self.decide_with(tower, trigger, now))
     }
 
     fn decide(self: &Arc<Self>, trigger: Trigger) -> Reply {
         let now = self.env.clock.now();
-        let mut tower = self.tower();
+        let tower = self.tower();
+        self.decide_with(tower, trigger, now)
+    }
+
+    fn decide_with(self: &Arc<Self>, mut tower: MutexGuard<'_, Tower>, trigger: Trigger, now: Now) -> Reply {
         match tower.refresh.decide(trigger, now) {
             Decision::Ask(attempt) => {
                 let (sender, flight) = Flight::new();

@@ -172,7 +172,9 @@ impl Parts {
         for _ in 0..MAX_ROUNDS {
             let landed = self.keys.landed(flight, request.deadline).await;
             let patience = if landed.is_ok() { Patience::Waits } else { Patience::Over };
-            match (self.attempt(request, self.env.clock.now().wall, patience), landed) {
+            // A clock that was set back meanwhile makes no expired token good.
+            let now = self.env.clock.now().wall.max(request.arrival.wall);
+            match (self.attempt(request, now, patience), landed) {
                 (Step::Done(verdict), _) => return verdict,
                 (Step::Wait(_), Err(over)) => return Err(over.into()),
                 (Step::Wait(next), Ok(())) => flight = next,

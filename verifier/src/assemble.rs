@@ -5,6 +5,7 @@ mod introspection;
 mod issuer;
 mod keys;
 mod naming;
+mod observed;
 mod source;
 
 use std::collections::HashMap;
@@ -106,7 +107,8 @@ impl VerifierConfig {
         // A backend that isn't ours is compared with its configured name even where it stands alone, and introspection
         // alone refuses no opaque token.
         let routed = self.issuer.iter().any(|section| {
-            matches!(section.strategy, StrategyName::Custom(_)) || section.opaque == Some(OpaqueTokens::Refuse)
+            matches!(section.strategy, StrategyName::Custom(_))
+                || section.opaque == Some(OpaqueTokens::Refuse)
         });
         Ok(match (routes.routes.as_slice(), routed) {
             ([only], false) => Arc::clone(&only.verifier),
@@ -121,7 +123,9 @@ impl crate::config::IssuerConfig {
         match self.opaque {
             Some(setting) => setting == OpaqueTokens::Introspect,
             // With one issuer there is nobody else to ask.
-            None => issuers == 1 && matches!(self.strategy, StrategyName::Introspection | StrategyName::Custom(_)),
+            None => {
+                issuers == 1 && matches!(self.strategy, StrategyName::Introspection | StrategyName::Custom(_))
+            }
         }
     }
 }
@@ -130,9 +134,10 @@ impl crate::config::IssuerConfig {
 fn claim(place: &mut Option<usize>, n: usize, key: &str) -> Result<(), ConfigError> {
     match place.replace(n) {
         None => Ok(()),
-        Some(other) => {
-            Err(ConfigError::invalid(key, format_args!("is set in issuer[{other}] and here; one issuer at most")))
-        }
+        Some(other) => Err(ConfigError::invalid(
+            key,
+            format_args!("is set in issuer[{other}] and here; one issuer at most"),
+        )),
     }
 }
 
@@ -141,7 +146,10 @@ fn revocations(section: Option<&RevocationsSection>, env: &Env) -> Result<Revoca
     if let Some(section) = section {
         if let Some(entries) = section.max_entries {
             if entries == 0 {
-                return Err(ConfigError::invalid("revocations.max_entries", "zero would refuse every revocation"));
+                return Err(ConfigError::invalid(
+                    "revocations.max_entries",
+                    "zero would refuse every revocation",
+                ));
             }
             revocations = revocations.with_capacity(entries);
         }

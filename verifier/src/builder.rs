@@ -124,7 +124,7 @@ impl VerifierBuilder {
         }
         let mut names: Vec<&Arc<str>> = self.routes.routes.iter().flat_map(|route| &route.names).collect();
         names.sort_unstable();
-        if let Some([name, _]) = names.array_windows().find(|[a, b]| a == b) {
+        if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
             return Err(ConfigError::invalid("issuer", format_args!("{name} was added twice")));
         }
         if self.settings.deadline.is_zero() {

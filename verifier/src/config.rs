@@ -12,7 +12,8 @@ mod warning;
 pub use self::error::{ConfigError, Problem};
 pub use self::issuer::{
     CheckWhen, ClaimsSide, ClientAuthName, FreshnessSetting, IntrospectionSection, IssuerConfig, KeysSection,
-    OneOrMany, OpaqueTokens, RevocationSection, StaticSecret, StrategyName, VerifiedTokensSection, WhenUnknown,
+    OneOrMany, OpaqueTokens, RevocationSection, StaticSecret, StrategyName, VerifiedTokensSection,
+    WhenUnknown,
 };
 pub use self::secret::{Encoding, SecretRef};
 pub use self::span::Span;
@@ -59,11 +60,16 @@ impl VerifierConfig {
     /// # Errors
     /// [`ConfigError`], naming the key and the line. It quotes no value: one might be a secret.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        let document = toml::de::Deserializer::parse(text)
-            .map_err(|error| ConfigError::syntax(line_of(text, error.span()), &message::without_values(error.message())))?;
+        let document = toml::de::Deserializer::parse(text).map_err(|error| {
+            ConfigError::syntax(line_of(text, error.span()), &message::without_values(error.message()))
+        })?;
         serde_path_to_error::deserialize(document).map_err(|error| {
             let line = line_of(text, error.inner().span());
-            ConfigError::key(&error.path().to_string(), line, &message::without_values(error.inner().message()))
+            ConfigError::key(
+                &error.path().to_string(),
+                line,
+                &message::without_values(error.inner().message()),
+            )
         })
     }
 
@@ -94,7 +100,11 @@ fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
     let mut document = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut document).map_err(|error| {
         let (path, inner) = (error.path().to_string(), error.into_inner());
-        ConfigError::key(&path, Some(inner.line()), &message::without_values(message::without_place(&inner.to_string())))
+        ConfigError::key(
+            &path,
+            Some(inner.line()),
+            &message::without_values(message::without_place(&inner.to_string())),
+        )
     })?;
     document.end().map_err(|error| ConfigError::syntax(Some(error.line()), "text follows the document"))?;
     Ok(value)

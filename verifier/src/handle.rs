@@ -256,11 +256,7 @@ impl fmt::Debug for RequestBuilder<'_> {
 
 impl Shared {
     /// The last step of every verification, whatever the strategy: what was revoked by event has the last word.
-    fn finish(
-        &self,
-        verdict: Verdict,
-        request: &VerifyRequest<'_>,
-    ) -> Result<VerifiedToken, VerifyError> {
+    fn finish(&self, verdict: Verdict, request: &VerifyRequest<'_>) -> Result<VerifiedToken, VerifyError> {
         let judged = verdict?;
         if self.is_revoked(&judged, request.token.digest()) {
             return Err(Rejection::Revoked.into());

@@ -25,7 +25,9 @@ pub use verifier_core::freshness::Freshness;
 pub use verifier_core::health::{Health, HealthNote, KeySetHealth};
 pub use verifier_core::policy::{PolicyError, ValidationPolicy};
 pub use verifier_core::revocation::{RevocationChecker, RevocationEvent, RevocationList};
-pub use verifier_core::verifier::{Asked, Judged, Presentation, Scheme, TokenVerifier, Verdict, VerifyRequest};
+pub use verifier_core::verifier::{
+    Asked, Judged, Presentation, Scheme, TokenVerifier, Verdict, VerifyRequest,
+};
 pub use verifier_hybrid::{Revocations, RevocationsFull};
 
 /// The vocabulary below the handle, for backends of your own.
@@ -38,3 +40,9 @@ pub use verifier_hybrid as hybrid;
 pub use verifier_introspect as introspect;
 /// The local strategy.
 pub use verifier_jwks as jwks;
+
+/// The code of the documents compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide.md")]
+#[doc = include_str!("../../README.md")]
+pub struct Documents;

@@ -46,7 +46,10 @@ fn all_refused(cases: &[Case<'_>]) {
         let text = error.to_string();
         let missing: Vec<_> = words.iter().filter(|word| !text.contains(**word)).collect();
         if error.key_path() != *key || !missing.is_empty() || text.contains(CANARY) {
-            wrong += &format!("{text:?} (key {:?}, not {key:?}?) lacks {missing:?}:\n{toml}\n---\n", error.key_path());
+            wrong += &format!(
+                "{text:?} (key {:?}, not {key:?}?) lacks {missing:?}:\n{toml}\n---\n",
+                error.key_path()
+            );
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
@@ -67,9 +70,21 @@ fn typos_and_wrong_types_name_their_key() {
         (jwks("[issuer.keys]\nalgorithm = ['RS256']"), "issuer[0].keys.algorithm", &["algorithms", "line 7"]),
         (hybrid("[issuer.revocation]\nfreshnes = '1s'"), "issuer[0].revocation.freshnes", &["freshness"]),
         (introspection("client-id = 'x'"), "issuer[0].introspection.client-id", &["client_id"]),
-        (jwks("[issuer.verified_tokens]\nmax_entries = 5\nmax_weight = 1"), "issuer[0].verified_tokens.max_weight", &["max_entries"]),
-        (jwks("verified_tokens = 'off'"), "issuer[0].verified_tokens", &["true, false, or { max_entries = NUMBER }"]),
-        (jwks("[[issuer.keys.secrets]]\nkid = 'a'\nsecert = 1"), "issuer[0].keys.secrets[0].secert", &["secret"]),
+        (
+            jwks("[issuer.verified_tokens]\nmax_entries = 5\nmax_weight = 1"),
+            "issuer[0].verified_tokens.max_weight",
+            &["max_entries"],
+        ),
+        (
+            jwks("verified_tokens = 'off'"),
+            "issuer[0].verified_tokens",
+            &["true, false, or { max_entries = NUMBER }"],
+        ),
+        (
+            jwks("[[issuer.keys.secrets]]\nkid = 'a'\nsecert = 1"),
+            "issuer[0].keys.secrets[0].secert",
+            &["secret"],
+        ),
         ("[revocations]\nmax = 1".into(), "revocations.max", &["max_entries"]),
         (one("strategy = 'jwk'"), "issuer[0].strategy", &["jwks", "introspection", "hybrid", "custom:NAME"]),
         (one("strategy = 'custom:'"), "issuer[0].strategy", &["custom:NAME"]),
@@ -82,12 +97,36 @@ fn typos_and_wrong_types_name_their_key() {
         (jwks("[issuer.keys]\nmax_keys = -1"), "issuer[0].keys.max_keys", &["usize"]),
         (jwks("[issuer.keys]\nalgorithms = ['none']"), "issuer[0].keys.algorithms[0]", &["RS256"]),
         (jwks("[issuer.keys]\nalgorithms = ['rs256']"), "issuer[0].keys.algorithms[0]", &["RS256"]),
-        (introspection("client_auth = 'basic'"), "issuer[0].introspection.client_auth", &["client_secret_basic"]),
-        (hybrid("[issuer.revocation]\nwhen_unknown = 'allow'"), "issuer[0].revocation.when_unknown", &["deny", "allow_stale"]),
-        (hybrid("[issuer.revocation]\nwhen_unknown = { allow_stale = '5m', x = 1 }"), "issuer[0].revocation.when_unknown.x", &["allow_stale"]),
-        (hybrid("[issuer.revocation]\ncheck_when = 'never'"), "issuer[0].revocation.check_when", &["always", "lifetime_over"]),
-        (hybrid("[issuer.revocation]\nclaims = 'both'"), "issuer[0].revocation.claims", &["token", "introspection"]),
-        (hybrid("").replace("[issuer.introspection]", "opaque = 'x'\n[issuer.introspection]"), "issuer[0].opaque", &["refuse", "introspect"]),
+        (
+            introspection("client_auth = 'basic'"),
+            "issuer[0].introspection.client_auth",
+            &["client_secret_basic"],
+        ),
+        (
+            hybrid("[issuer.revocation]\nwhen_unknown = 'allow'"),
+            "issuer[0].revocation.when_unknown",
+            &["deny", "allow_stale"],
+        ),
+        (
+            hybrid("[issuer.revocation]\nwhen_unknown = { allow_stale = '5m', x = 1 }"),
+            "issuer[0].revocation.when_unknown.x",
+            &["allow_stale"],
+        ),
+        (
+            hybrid("[issuer.revocation]\ncheck_when = 'never'"),
+            "issuer[0].revocation.check_when",
+            &["always", "lifetime_over"],
+        ),
+        (
+            hybrid("[issuer.revocation]\nclaims = 'both'"),
+            "issuer[0].revocation.claims",
+            &["token", "introspection"],
+        ),
+        (
+            hybrid("").replace("[issuer.introspection]", "opaque = 'x'\n[issuer.introspection]"),
+            "issuer[0].opaque",
+            &["refuse", "introspect"],
+        ),
     ]);
 }
 
@@ -104,8 +143,16 @@ fn a_duration_has_a_unit() {
         (introspection("timeout = 2"), "issuer[0].introspection.timeout", FORM),
         (hybrid("[issuer.revocation]\nfreshness = 30"), "issuer[0].revocation.freshness", &["30s", "exp"]),
         (hybrid("[issuer.revocation]\nfreshness = 'ever'"), "issuer[0].revocation.freshness", FORM),
-        (hybrid("[issuer.revocation]\nwhen_unknown = { allow_stale = 300 }"), "issuer[0].revocation.when_unknown.allow_stale", FORM),
-        (hybrid("[issuer.revocation]\ncheck_when = { lifetime_over = 300 }"), "issuer[0].revocation.check_when.lifetime_over", FORM),
+        (
+            hybrid("[issuer.revocation]\nwhen_unknown = { allow_stale = 300 }"),
+            "issuer[0].revocation.when_unknown.allow_stale",
+            FORM,
+        ),
+        (
+            hybrid("[issuer.revocation]\ncheck_when = { lifetime_over = 300 }"),
+            "issuer[0].revocation.check_when.lifetime_over",
+            FORM,
+        ),
     ]);
 }
 
@@ -120,15 +167,27 @@ fn a_literal_secret_is_refused_and_never_shown() {
         (ask("1234567890"), KEY, FORMS),
         (ask("1.5"), KEY, FORMS),
         (ask("true"), KEY, FORMS),
-        (ask(&format!("{{ value = '{CANARY}' }}")), "issuer[0].introspection.client_secret.value", &["env", "file"]),
+        (
+            ask(&format!("{{ value = '{CANARY}' }}")),
+            "issuer[0].introspection.client_secret.value",
+            &["env", "file"],
+        ),
         (ask("{}"), KEY, FORMS),
         (ask("{ env = 'A', file = 'B' }"), KEY, &["exactly one of env and file"]),
         (ask(&format!("{{ env = ['{CANARY}'] }}")), "issuer[0].introspection.client_secret.env", &["string"]),
         (jwks(&format!("[issuer.keys]\nsecret = '{CANARY}'")), "issuer[0].keys.secret", FORMS),
-        (jwks(&format!("[[issuer.keys.secrets]]\nkid = 'a'\nsecret = '{CANARY}'")), "issuer[0].keys.secrets[0].secret", FORMS),
+        (
+            jwks(&format!("[[issuer.keys.secrets]]\nkid = 'a'\nsecret = '{CANARY}'")),
+            "issuer[0].keys.secrets[0].secret",
+            FORMS,
+        ),
         // In a place where none belongs.
         (introspection(&format!("cache = '{CANARY}'")), "issuer[0].introspection.cache", &["boolean"]),
-        (introspection(&format!("client_auth = '{CANARY}'")), "issuer[0].introspection.client_auth", &["bearer"]),
+        (
+            introspection(&format!("client_auth = '{CANARY}'")),
+            "issuer[0].introspection.client_auth",
+            &["bearer"],
+        ),
         (introspection(&format!("headers = '{CANARY}'")), "issuer[0].introspection.headers", &["map"]),
         (introspection(&format!("timeout = '{CANARY}'")), "issuer[0].introspection.timeout", &["duration"]),
         (jwks(&format!("profile2 = '{CANARY}'")), "issuer[0].profile2", &["unknown field"]),
@@ -179,15 +238,29 @@ fn json_is_read_as_strictly() {
         )
     };
     for secret in [
-        format!("\"{CANARY}\""), format!("[\"{CANARY}\"]"), format!("{{ \"value\": \"{CANARY}\" }}"),
-        format!("{{ \"env\": [\"{CANARY}\"] }}"), "8675309777".into(), "-8675309777".into(), "86753.09777".into(), "null".into(),
-        "true".into(), format!("\"{CANARY}"), CANARY.into(), format!("\"{CANARY}\\q\""), format!("\"{CANARY}\" x"),
+        format!("\"{CANARY}\""),
+        format!("[\"{CANARY}\"]"),
+        format!("{{ \"value\": \"{CANARY}\" }}"),
+        format!("{{ \"env\": [\"{CANARY}\"] }}"),
+        "8675309777".into(),
+        "-8675309777".into(),
+        "86753.09777".into(),
+        "null".into(),
+        "true".into(),
+        format!("\"{CANARY}"),
+        CANARY.into(),
+        format!("\"{CANARY}\\q\""),
+        format!("\"{CANARY}\" x"),
         "123456789012345678901234567890".into(),
     ] {
         // `null` is no secret: it is the absence of one, and the endpoint wants one.
-        let error = VerifierConfig::from_json(&json(&secret)).and_then(|config| config.build()).expect_err(&secret);
+        let error =
+            VerifierConfig::from_json(&json(&secret)).and_then(|config| config.build()).expect_err(&secret);
         let shown = format!("{error} {error:?}");
-        assert!(!shown.contains(CANARY) && !shown.contains("8675309777") && !shown.contains("09777"), "{secret}: {shown}");
+        assert!(
+            !shown.contains(CANARY) && !shown.contains("8675309777") && !shown.contains("09777"),
+            "{secret}: {shown}"
+        );
     }
     let error = VerifierConfig::from_json(&json("\"x\"")).unwrap_err();
     assert_eq!(error.key_path(), "issuer[0].introspection.client_secret");
@@ -195,14 +268,21 @@ fn json_is_read_as_strictly() {
 
     for (text, key) in [
         (r#"{ "issuers": [] }"#, "issuers"),
-        (r#"{ "issuer": [ { "strategy": "jwks", "strategy": "hybrid", "issuer": "x" } ] }"#, "issuer[0].strategy"),
+        (
+            r#"{ "issuer": [ { "strategy": "jwks", "strategy": "hybrid", "issuer": "x" } ] }"#,
+            "issuer[0].strategy",
+        ),
         (r#"{ "deadline": 5 }"#, "deadline"),
         (r#"{ "issuer": [] } trailing"#, ""),
         (r#"[]"#, ""),
         ("", ""),
     ] {
         let error = VerifierConfig::from_json(text).and_then(|config| config.build()).expect_err(text);
-        assert!(error.key_path() == key || key == "issuer[0].strategy" && error.key_path().starts_with("issuer[0]"), "{text}: {error:?}");
+        assert!(
+            error.key_path() == key
+                || key == "issuer[0].strategy" && error.key_path().starts_with("issuer[0]"),
+            "{text}: {error:?}"
+        );
     }
 }
 
@@ -210,14 +290,40 @@ fn json_is_read_as_strictly() {
 fn who_we_are_and_what_a_token_looks_like_has_to_be_said() {
     all_refused(&[
         (String::new(), "issuer", &["[[issuer]]"]),
-        (one("strategy = 'jwks'\naudience = 'api'"), "issuer[0].profile", &["at+jwt", "generic", "keycloak", "hydra"]),
-        (one("strategy = 'jwks'\naudience = 'api'\nprofile = 'auth0'"), "issuer[0].profile", &["\"auth0\"", "keycloak"]),
-        (one("strategy = 'jwks'\nprofile = 'generic'"), "issuer[0].audience", &["danger_accept_any_audience = true"]),
-        (one("strategy = 'jwks'\nprofile = 'generic'\naudience = []"), "issuer[0].audience", &["danger_accept_any_audience"]),
-        (one("strategy = 'jwks'\nprofile = 'generic'\naudience = ['api', '']"), "issuer[0].audience", &["empty"]),
-        (jwks("danger_accept_any_audience = true"), "issuer[0].audience", &["danger_accept_any_audience = true"]),
         (
-            one("strategy = 'jwks'\nprofile = 'generic'\ndanger_accept_any_audience = true\naudience_claim = 'azp'"),
+            one("strategy = 'jwks'\naudience = 'api'"),
+            "issuer[0].profile",
+            &["at+jwt", "generic", "keycloak", "hydra"],
+        ),
+        (
+            one("strategy = 'jwks'\naudience = 'api'\nprofile = 'auth0'"),
+            "issuer[0].profile",
+            &["\"auth0\"", "keycloak"],
+        ),
+        (
+            one("strategy = 'jwks'\nprofile = 'generic'"),
+            "issuer[0].audience",
+            &["danger_accept_any_audience = true"],
+        ),
+        (
+            one("strategy = 'jwks'\nprofile = 'generic'\naudience = []"),
+            "issuer[0].audience",
+            &["danger_accept_any_audience"],
+        ),
+        (
+            one("strategy = 'jwks'\nprofile = 'generic'\naudience = ['api', '']"),
+            "issuer[0].audience",
+            &["empty"],
+        ),
+        (
+            jwks("danger_accept_any_audience = true"),
+            "issuer[0].audience",
+            &["danger_accept_any_audience = true"],
+        ),
+        (
+            one(
+                "strategy = 'jwks'\nprofile = 'generic'\ndanger_accept_any_audience = true\naudience_claim = 'azp'",
+            ),
             "issuer[0].audience_claim",
             &["danger_accept_any_audience = true"],
         ),
@@ -236,12 +342,36 @@ fn sections_that_the_strategy_has_no_use_for_are_refused() {
         (jwks(ASK), "issuer[0].introspection", &["\"jwks\"", "\"hybrid\""]),
         (jwks("[issuer.revocation]\nfreshness = '30s'"), "issuer[0].revocation", &["\"jwks\"", "\"hybrid\""]),
         (jwks("opaque = 'introspect'"), "issuer[0].opaque", &["\"jwks\"", "\"hybrid\""]),
-        (introspection("[issuer.keys]\nurl = 'https://as.example/k'"), "issuer[0].keys", &["\"introspection\"", "\"hybrid\""]),
-        (introspection("[issuer.verified_tokens]\nmax_entries = 1"), "issuer[0].verified_tokens", &["\"introspection\""]),
-        (introspection("[issuer.revocation]\nwhen_unknown = 'deny'"), "issuer[0].revocation.when_unknown", &["\"introspection\""]),
-        (introspection("[issuer.revocation]\ncheck_when = 'always'"), "issuer[0].revocation.check_when", &["\"hybrid\""]),
-        (introspection("[issuer.revocation]\nclaims = 'token'"), "issuer[0].revocation.claims", &["\"hybrid\""]),
-        (introspection("[issuer.revocation]\ncheckers = ['introspection']"), "issuer[0].revocation.checkers", &["\"hybrid\""]),
+        (
+            introspection("[issuer.keys]\nurl = 'https://as.example/k'"),
+            "issuer[0].keys",
+            &["\"introspection\"", "\"hybrid\""],
+        ),
+        (
+            introspection("[issuer.verified_tokens]\nmax_entries = 1"),
+            "issuer[0].verified_tokens",
+            &["\"introspection\""],
+        ),
+        (
+            introspection("[issuer.revocation]\nwhen_unknown = 'deny'"),
+            "issuer[0].revocation.when_unknown",
+            &["\"introspection\""],
+        ),
+        (
+            introspection("[issuer.revocation]\ncheck_when = 'always'"),
+            "issuer[0].revocation.check_when",
+            &["\"hybrid\""],
+        ),
+        (
+            introspection("[issuer.revocation]\nclaims = 'token'"),
+            "issuer[0].revocation.claims",
+            &["\"hybrid\""],
+        ),
+        (
+            introspection("[issuer.revocation]\ncheckers = ['introspection']"),
+            "issuer[0].revocation.checkers",
+            &["\"hybrid\""],
+        ),
         (
             introspection("[issuer.revocation]\ndanger_skip_identity_check = true"),
             "issuer[0].revocation.danger_skip_identity_check",
@@ -263,12 +393,24 @@ fn contradictions_in_the_revocation_check_name_both_values() {
     let section = |lines: &str| hybrid(&format!("[issuer.revocation]\n{lines}"));
     const STALE: &str = "issuer[0].revocation.when_unknown";
     all_refused(&[
-        (section("freshness = '90s'\nwhen_unknown = { allow_stale = '45s' }"), STALE, &["45s", "90s", "freshness"]),
+        (
+            section("freshness = '90s'\nwhen_unknown = { allow_stale = '45s' }"),
+            STALE,
+            &["45s", "90s", "freshness"],
+        ),
         (section("freshness = '90s'\nwhen_unknown = { allow_stale = '90s' }"), STALE, &["90s"]),
         (section("when_unknown = { allow_stale = '60s' }"), STALE, &["60s"]),
         (section("freshness = 'exp'\nwhen_unknown = { allow_stale = '1h' }"), STALE, &["3600s", "exp"]),
-        (section("check_when = { lifetime_over = '4m' }"), "issuer[0].revocation.check_when", &["240s", "300s", "3600s"]),
-        (section("check_when = { lifetime_over = '61m' }"), "issuer[0].revocation.check_when", &["3660s", "3600s"]),
+        (
+            section("check_when = { lifetime_over = '4m' }"),
+            "issuer[0].revocation.check_when",
+            &["240s", "300s", "3600s"],
+        ),
+        (
+            section("check_when = { lifetime_over = '61m' }"),
+            "issuer[0].revocation.check_when",
+            &["3660s", "3600s"],
+        ),
         (
             section("check_when = { lifetime_over = '10m' }\nclaims = 'introspection'"),
             "issuer[0].revocation.claims",
@@ -294,16 +436,40 @@ fn contradictions_among_the_keys_name_both_values() {
         (keys("algorithms = []"), "issuer[0].keys.algorithms", &["empty"]),
         (keys("algorithms = ['RS256', 'HS256']"), "issuer[0].keys.algorithms", &["RS256", "HS256"]),
         (keys("algorithms = ['HS256']"), "issuer[0].keys.algorithms", &["HS256", "keys.secret"]),
-        (keys(&format!("{good}\nalgorithms = ['RS256']")), "issuer[0].keys.algorithms", &["RS256", "keys.secret"]),
-        (keys(&format!("{good}\nalgorithms = ['HS256', 'ES256']")), "issuer[0].keys.algorithms", &["HS256", "ES256"]),
-        (keys(&format!("{good}\nalgorithms = ['HS256', 'HS512']")), "issuer[0].keys.algorithms", &["one HMAC algorithm"]),
+        (
+            keys(&format!("{good}\nalgorithms = ['RS256']")),
+            "issuer[0].keys.algorithms",
+            &["RS256", "keys.secret"],
+        ),
+        (
+            keys(&format!("{good}\nalgorithms = ['HS256', 'ES256']")),
+            "issuer[0].keys.algorithms",
+            &["HS256", "ES256"],
+        ),
+        (
+            keys(&format!("{good}\nalgorithms = ['HS256', 'HS512']")),
+            "issuer[0].keys.algorithms",
+            &["one HMAC algorithm"],
+        ),
         (keys(&good), "issuer[0].keys.algorithms", &["HS256"]),
         (keys(&format!("{short}\nalgorithms = ['HS256']")), "issuer[0].keys.secret", &["HS256"]),
         (keys(&format!("{good}\nalgorithms = ['HS512']")), "issuer[0].keys.secret", &["HS512"]),
-        (keys(&format!("{good}\nencoding = 'base64'\nalgorithms = ['HS256']")), "issuer[0].keys.secret", &["base64"]),
-        (keys(&format!("{good}\nurl = 'https://as.example/k'\nalgorithms = ['HS256']")), "issuer[0].keys", &["url", "secret"]),
+        (
+            keys(&format!("{good}\nencoding = 'base64'\nalgorithms = ['HS256']")),
+            "issuer[0].keys.secret",
+            &["base64"],
+        ),
+        (
+            keys(&format!("{good}\nurl = 'https://as.example/k'\nalgorithms = ['HS256']")),
+            "issuer[0].keys",
+            &["url", "secret"],
+        ),
         (keys("url = 'https://as.example/k'\nfile = 'x'"), "issuer[0].keys", &["url and file"]),
-        (keys("inline = '{}'\npem = 'x'\nsource = 'custom:mine'"), "issuer[0].keys", &["inline", "pem", "source"]),
+        (
+            keys("inline = '{}'\npem = 'x'\nsource = 'custom:mine'"),
+            "issuer[0].keys",
+            &["inline", "pem", "source"],
+        ),
         (keys("pem = 'x'"), "issuer[0].keys.algorithms", &["keys.pem", "PEM"]),
         (keys("pem = 'x'\nalgorithms = ['RS256', 'ES256']"), "issuer[0].keys.algorithms", &["PEM"]),
         (keys("pem = 'x'\nalgorithms = ['RS256']"), "issuer[0].keys", &[]),
@@ -314,7 +480,11 @@ fn contradictions_among_the_keys_name_both_values() {
         (keys("encoding = 'utf8'"), "issuer[0].keys.encoding", &["secret"]),
         (keys("source = 'mine'"), "issuer[0].keys.source", &["custom:NAME"]),
         (keys("source = 'custom:mine'"), "issuer[0].keys.source", &["\"mine\""]),
-        (keys("algorithms = ['RS256']\nalgorithm_when_absent = 'ES256'"), "issuer[0].keys.algorithm_when_absent", &["ES256"]),
+        (
+            keys("algorithms = ['RS256']\nalgorithm_when_absent = 'ES256'"),
+            "issuer[0].keys.algorithm_when_absent",
+            &["ES256"],
+        ),
         (keys("max_rsa_bits = 1024"), "issuer[0].keys.max_rsa_bits", &["1024", "2048", "8192"]),
         (keys("cooldown = '0s'"), "issuer[0].keys.cooldown", &["zero"]),
         (keys("max_age = '0s'"), "issuer[0].keys.max_age", &["zero"]),
@@ -323,7 +493,11 @@ fn contradictions_among_the_keys_name_both_values() {
         (keys("connect_timeout = '9s'"), "issuer[0].keys.connect_timeout", &["9s", "timeout", "5s"]),
         (keys("max_size = 0"), "issuer[0].keys.max_size", &["zero"]),
         (keys("max_keys = 0"), "issuer[0].keys.max_keys", &["zero"]),
-        (jwks("verified_tokens = { max_entries = 0 }"), "issuer[0].verified_tokens.max_entries", &["verified_tokens = false"]),
+        (
+            jwks("verified_tokens = { max_entries = 0 }"),
+            "issuer[0].verified_tokens.max_entries",
+            &["verified_tokens = false"],
+        ),
     ]);
 }
 
@@ -336,22 +510,54 @@ fn contradictions_in_the_introspection_section_name_both_values() {
         (introspection("client_id = 'api'"), SECRET, &["env", "file"]),
         (introspection("client_auth = 'client_secret_post'\nclient_id = 'api'"), SECRET, &["client_auth"]),
         (introspection("client_auth = 'bearer'"), SECRET, &["client_auth"]),
-        (introspection("client_secret = { env = 'PATH' }"), "issuer[0].introspection.client_id", &["client_auth"]),
-        (introspection("client_auth = 'none'\nclient_id = 'api'"), "issuer[0].introspection.client_auth", &["none", "client_id"]),
-        (introspection("client_id = 'api'\nclient_secret = { env = 'NO_SUCH_VARIABLE_77' }"), SECRET, &["NO_SUCH_VARIABLE_77", "not set"]),
-        (introspection("client_id = 'api'\nclient_secret = { file = '/nowhere/s' }"), SECRET, &["/nowhere/s"]),
+        (
+            introspection("client_secret = { env = 'PATH' }"),
+            "issuer[0].introspection.client_id",
+            &["client_auth"],
+        ),
+        (
+            introspection("client_auth = 'none'\nclient_id = 'api'"),
+            "issuer[0].introspection.client_auth",
+            &["none", "client_id"],
+        ),
+        (
+            introspection("client_id = 'api'\nclient_secret = { env = 'NO_SUCH_VARIABLE_77' }"),
+            SECRET,
+            &["NO_SUCH_VARIABLE_77", "not set"],
+        ),
+        (
+            introspection("client_id = 'api'\nclient_secret = { file = '/nowhere/s' }"),
+            SECRET,
+            &["/nowhere/s"],
+        ),
         (introspection(&empty), SECRET, &["empty"]),
-        (introspection("cache = false\nmax_entries = 9"), "issuer[0].introspection.max_entries", &["9", "cache = false"]),
+        (
+            introspection("cache = false\nmax_entries = 9"),
+            "issuer[0].introspection.max_entries",
+            &["9", "cache = false"],
+        ),
         (introspection("max_entries = 0"), "issuer[0].introspection.max_entries", &["zero"]),
         (introspection("max_size = 0"), "issuer[0].introspection.max_size", &["zero"]),
         (introspection("max_concurrent = 0"), "issuer[0].introspection.max_concurrent", &["at least 1"]),
         (introspection("timeout = '0s'"), "issuer[0].introspection.timeout", &["zero"]),
         (introspection("connect_timeout = '0s'"), "issuer[0].introspection.connect_timeout", &["zero"]),
-        (introspection("connect_timeout = '3s'"), "issuer[0].introspection.connect_timeout", &["3s", "2s", "timeout"]),
+        (
+            introspection("connect_timeout = '3s'"),
+            "issuer[0].introspection.connect_timeout",
+            &["3s", "2s", "timeout"],
+        ),
         (introspection("negative_ttl = '2h'"), "issuer[0].introspection.negative_ttl", &["7200s"]),
         (introspection("parameters = { token = 'x' }"), "issuer[0].introspection.parameters", &["\"token\""]),
-        (introspection("headers = { Authorization = 'x' }"), "issuer[0].introspection.headers", &["uthorization"]),
-        (introspection(&format!("headers = {{ 'a b' = '{CANARY}' }}")), "issuer[0].introspection.headers", &["a b"]),
+        (
+            introspection("headers = { Authorization = 'x' }"),
+            "issuer[0].introspection.headers",
+            &["uthorization"],
+        ),
+        (
+            introspection(&format!("headers = {{ 'a b' = '{CANARY}' }}")),
+            "issuer[0].introspection.headers",
+            &["a b"],
+        ),
     ]);
     // With a secret, but raw and a colon in the id.
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -375,24 +581,41 @@ fn issuers_are_told_apart() {
         (format!("{}\n{}", jwks(""), jwks("")), "issuer[1].issuer", &["https://as.example", "issuer[0]"]),
         (one(JWKS).replace("https://as.example", ""), "issuer[0].issuer", &["empty"]),
         (
-            format!("{}\n{}", hybrid("").replace("[issuer.intro", "opaque = 'introspect'\n[issuer.intro"),
-                introspection("").replace("as.example'\nstrategy", "b.example'\nopaque = 'introspect'\nstrategy")),
+            format!(
+                "{}\n{}",
+                hybrid("").replace("[issuer.intro", "opaque = 'introspect'\n[issuer.intro"),
+                introspection("")
+                    .replace("as.example'\nstrategy", "b.example'\nopaque = 'introspect'\nstrategy")
+            ),
             "issuer[1].opaque",
             &["issuer[0]"],
         ),
         (
-            format!("{}\n{}", jwks("danger_accept_missing_issuer = true"), other("danger_accept_missing_issuer = true")),
+            format!(
+                "{}\n{}",
+                jwks("danger_accept_missing_issuer = true"),
+                other("danger_accept_missing_issuer = true")
+            ),
             "issuer[1].danger_accept_missing_issuer",
             &["issuer[0]"],
         ),
         (tenants(KEYS), "issuer[0].tenants", &["{tenantid}"]),
         (jwks("tenants = ['a']"), "issuer[0].tenants", &["{tenantid}"]),
         (tenants(&format!("tenants = ['']\n{KEYS}")), "issuer[0].tenants", &[]),
-        (tenants(&format!("tenants = ['a', 'a']\n{KEYS}")), "issuer[0].issuer", &["https://login.example/a/v2.0"]),
+        (
+            tenants(&format!("tenants = ['a', 'a']\n{KEYS}")),
+            "issuer[0].issuer",
+            &["https://login.example/a/v2.0"],
+        ),
         (tenants("tenants = ['a']"), "issuer[0].keys.url", &["tenants"]),
     ]);
     // Both strategies with introspect-by-default do not both claim opaque tokens: among several it has to be said.
-    build(&format!("{}\n{}", introspection(""), introspection("").replace("as.example'\nstrategy", "b.example'\nstrategy"))).unwrap();
+    build(&format!(
+        "{}\n{}",
+        introspection(""),
+        introspection("").replace("as.example'\nstrategy", "b.example'\nstrategy")
+    ))
+    .unwrap();
 }
 
 #[test]
@@ -403,11 +626,21 @@ fn plain_http_off_loopback_needs_the_danger_switch() {
     let cases: [(String, &str, &[&str]); 5] = [
         (http(""), "issuer[0].keys.url", WORD),
         (jwks("[issuer.keys]\nurl = 'http://as.example/k'"), "issuer[0].keys.url", WORD),
-        (introspection("").replace("https://as.example/i", "http://as.example/i"), "issuer[0].introspection.endpoint", WORD),
-        (jwks(connect), "issuer[0].connect.\"https://as.example\"", &["http://keycloak:8080", "danger_allow_http = true"]),
+        (
+            introspection("").replace("https://as.example/i", "http://as.example/i"),
+            "issuer[0].introspection.endpoint",
+            WORD,
+        ),
+        (
+            jwks(connect),
+            "issuer[0].connect.\"https://as.example\"",
+            &["http://keycloak:8080", "danger_allow_http = true"],
+        ),
         // A detour for one origin is none for another that begins with the same letters.
         (
-            jwks("[issuer.keys]\nurl = 'http://idp.evil.example/k'\n[issuer.connect]\n'http://idp' = 'http://127.0.0.1:1'"),
+            jwks(
+                "[issuer.keys]\nurl = 'http://idp.evil.example/k'\n[issuer.connect]\n'http://idp' = 'http://127.0.0.1:1'",
+            ),
             "issuer[0].keys.url",
             WORD,
         ),
@@ -430,15 +663,29 @@ fn addresses_and_files_of_the_transport_name_their_key() {
     all_refused(&[
         (jwks("[issuer.keys]\nurl = 'as.example/k'"), "issuer[0].keys.url", &["URL"]),
         (jwks("[issuer.keys]\nurl = 'ftp://as.example/k'"), "issuer[0].keys.url", &["https"]),
-        (jwks(&format!("[issuer.keys]\nurl = 'https://me:{CANARY}@as.example/k'")), "issuer[0].keys.url", &["password"]),
+        (
+            jwks(&format!("[issuer.keys]\nurl = 'https://me:{CANARY}@as.example/k'")),
+            "issuer[0].keys.url",
+            &["password"],
+        ),
         (one(JWKS).replace("https://as.example", "my-issuer"), "issuer[0].keys.url", &["issuer"]),
         (jwks("ca_file = '/nowhere/ca.pem'"), "issuer[0].ca_file", &["/nowhere/ca.pem"]),
         (jwks(&no_pem), "issuer[0].ca_file", &["certificate"]),
         (jwks(&format!("proxy = 'socks5://me:{CANARY}@x'")), "issuer[0].proxy", &["http"]),
-        (jwks("[issuer.connect]\n'https://as.example/x' = 'http://127.0.0.1:1'"), "issuer[0].connect", &["origin"]),
-        (jwks("[issuer.connect]\n'https://as.example' = 'http://127.0.0.1:1/x'"), "issuer[0].connect", &["origin"]),
         (
-            jwks("[issuer.connect]\n'https://as.example' = 'http://127.0.0.1:1'\n'https://as.example:443' = 'http://127.0.0.1:2'"),
+            jwks("[issuer.connect]\n'https://as.example/x' = 'http://127.0.0.1:1'"),
+            "issuer[0].connect",
+            &["origin"],
+        ),
+        (
+            jwks("[issuer.connect]\n'https://as.example' = 'http://127.0.0.1:1/x'"),
+            "issuer[0].connect",
+            &["origin"],
+        ),
+        (
+            jwks(
+                "[issuer.connect]\n'https://as.example' = 'http://127.0.0.1:1'\n'https://as.example:443' = 'http://127.0.0.1:2'",
+            ),
             "issuer[0].connect",
             &["https://as.example"],
         ),

@@ -18,7 +18,9 @@ fn mint(server: &AuthorizationServer, strangers_key: &SigningKey, kind: Kind) ->
         Kind::Good => server.issue(good()).token,
         Kind::Expired => server.issue(good().issued_ago(Duration::from_secs(900))).token,
         Kind::OtherAudience => server.issue(good().audience("https://other.example")).token,
-        Kind::OtherIssuer => server.forge(good()).claim("iss", "https://stranger.example").sign(strangers_key),
+        Kind::OtherIssuer => {
+            server.forge(good()).claim("iss", "https://stranger.example").sign(strangers_key)
+        }
         Kind::Tampered => {
             let token = server.issue(good()).token;
             let (signed, signature) = token.rsplit_once('.').unwrap();
@@ -35,11 +37,18 @@ fn mint(server: &AuthorizationServer, strangers_key: &SigningKey, kind: Kind) ->
     })
 }
 
-fn subject(stage: &Stage, verifier: &Verifier, server: &Arc<AuthorizationServer>, sees_revocation: bool) -> Subject {
+fn subject(
+    stage: &Stage,
+    verifier: &Verifier,
+    server: &Arc<AuthorizationServer>,
+    sees_revocation: bool,
+) -> Subject {
     let (server, key) = (Arc::clone(server), server.signing_key().with_kid("stranger"));
     let issuer = server.issuer().to_owned();
-    let subject = Subject::new(verifier.backend().clone(), Arc::new(stage.clock.clone()), move |kind| mint(&server, &key, kind))
-        .bearing(issuer, DEFAULT_AUDIENCE, "orders:read");
+    let subject = Subject::new(verifier.backend().clone(), Arc::new(stage.clock.clone()), move |kind| {
+        mint(&server, &key, kind)
+    })
+    .bearing(issuer, DEFAULT_AUDIENCE, "orders:read");
     if sees_revocation { subject.seeing_revocation() } else { subject }
 }
 

@@ -16,8 +16,11 @@ async fn all_that_an_origin_is_asked_for_goes_to_another_under_its_own_name() {
         let stage = Stage::new();
         let server = stage.server_with(|builder| builder.issuer(ISSUER));
         // Loopback over plain http: no danger switch.
-        let toml =
-            format!("{}[issuer.connect]\n{NAME:?} = {:?}\n", section(ISSUER, strategy, &stage.secret()), server.origin());
+        let toml = format!(
+            "{}[issuer.connect]\n{NAME:?} = {:?}\n",
+            section(ISSUER, strategy, &stage.secret()),
+            server.origin()
+        );
         let verifier = stage.build(&toml);
         let accepted = verifier.verify(&server.issue(TokenRequest::new()).token).await.unwrap();
         assert_eq!(accepted.issuer(), ISSUER);
@@ -35,10 +38,17 @@ async fn all_that_an_origin_is_asked_for_goes_to_another_under_its_own_name() {
             }
         }
         // The name stays what it is, byte for byte.
-        for name in [format!("{}/realms/main", server.origin()), format!("{ISSUER}/"), "http://idp.example.test/realms/main".into()] {
+        for name in [
+            format!("{}/realms/main", server.origin()),
+            format!("{ISSUER}/"),
+            "http://idp.example.test/realms/main".into(),
+        ] {
             let forged = server.forge(TokenRequest::new()).claim("iss", name).sign(&server.signing_key());
             let refusal = rejected(verifier.verify(&forged).await);
-            assert!(matches!(refusal, Rejection::WrongIssuer | Rejection::Inactive), "{strategy}: {refusal:?}");
+            assert!(
+                matches!(refusal, Rejection::WrongIssuer | Rejection::Inactive),
+                "{strategy}: {refusal:?}"
+            );
         }
     }
 }
@@ -68,8 +78,14 @@ async fn metadata_that_names_plain_http_is_not_followed_though_the_detour_is() {
     let mut metadata = server.metadata();
     metadata["jwks_uri"] = format!("{}/realms/main/jwks", server.origin()).into();
     server.override_metadata(&metadata);
-    let toml = format!("{}[issuer.connect]\n{NAME:?} = {:?}\n", section(ISSUER, "jwks", &stage.secret()), server.origin());
+    let toml = format!(
+        "{}[issuer.connect]\n{NAME:?} = {:?}\n",
+        section(ISSUER, "jwks", &stage.secret()),
+        server.origin()
+    );
     let verifier = stage.build(&toml);
-    assert_eq!(code(&verifier.verify(&server.issue(TokenRequest::new()).token).await), "misconfigured");
+    assert_eq!(code(&verifier.verify(&server.issue(TokenRequest::new()).token).await), "keys_not_loaded");
+    let why = verifier.health().keys.unwrap().last_error.unwrap();
+    assert_eq!(why.code(), "misconfigured");
     assert_eq!(server.counts().jwks, 0);
 }

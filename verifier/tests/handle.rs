@@ -53,9 +53,12 @@ async fn challenges_tell_one_text_for_all_and_the_age_by_choice() {
     let stage = Stage::new();
     let server = stage.server();
     let plain = stage.verifier(&server, "jwks");
-    let open = stage.build(&format!("reveal_expiry = true\nrealm = \"orders\"\n{}", stage.section(&server, "jwks")));
+    let open =
+        stage.build(&format!("reveal_expiry = true\nrealm = \"orders\"\n{}", stage.section(&server, "jwks")));
     let expired = server.issue(TokenRequest::new().issued_ago(Duration::from_secs(900))).token;
-    let foreign = server.issue(TokenRequest::new().audience("https://other.example").issued_ago(Duration::from_secs(900))).token;
+    let foreign = server
+        .issue(TokenRequest::new().audience("https://other.example").issued_ago(Duration::from_secs(900)))
+        .token;
 
     let error = plain.verify(&expired).await.unwrap_err();
     assert_eq!(error.code(), "expired");
@@ -110,11 +113,26 @@ async fn the_deadline_ends_a_wait_with_unavailable() {
 fn events(verifier: &Verifier, issued: &IssuedToken, issuer: &str) -> [RevocationEvent; 5] {
     let (issuer, now) = (issuer.to_owned(), issued.issued_at);
     [
-        RevocationEvent::Token { issuer: issuer.clone(), jwt_id: issued.jti.clone(), expires_at: Some(issued.expires_at) },
-        RevocationEvent::Subject { issuer: issuer.clone(), subject: issued.subject.clone(), issued_at_or_before: now },
-        RevocationEvent::Client { issuer: issuer.clone(), client: issued.client.clone(), issued_at_or_before: now },
+        RevocationEvent::Token {
+            issuer: issuer.clone(),
+            jwt_id: issued.jti.clone(),
+            expires_at: Some(issued.expires_at),
+        },
+        RevocationEvent::Subject {
+            issuer: issuer.clone(),
+            subject: issued.subject.clone(),
+            issued_at_or_before: now,
+        },
+        RevocationEvent::Client {
+            issuer: issuer.clone(),
+            client: issued.client.clone(),
+            issued_at_or_before: now,
+        },
         RevocationEvent::Session { issuer, session: "session-1".to_owned() },
-        RevocationEvent::Text { token: verifier.digest(&issued.token).unwrap(), expires_at: Some(issued.expires_at) },
+        RevocationEvent::Text {
+            token: verifier.digest(&issued.token).unwrap(),
+            expires_at: Some(issued.expires_at),
+        },
     ]
 }
 
@@ -137,8 +155,16 @@ async fn an_event_ends_a_warm_token_at_once_and_costs_no_call() {
             let event = &events(&verifier, &issued, server.issuer())[n];
             server.reset_counts();
             verifier.clone().revoke(event).unwrap();
-            assert_eq!(rejected(verifier.verify(&issued.token).await), Rejection::Revoked, "{strategy}, {event:?}");
-            assert_eq!(rejected(verifier.verify(&issued.token).await), Rejection::Revoked, "{strategy}, {event:?}");
+            assert_eq!(
+                rejected(verifier.verify(&issued.token).await),
+                Rejection::Revoked,
+                "{strategy}, {event:?}"
+            );
+            assert_eq!(
+                rejected(verifier.verify(&issued.token).await),
+                Rejection::Revoked,
+                "{strategy}, {event:?}"
+            );
             assert_eq!(code(&verifier.verify(&other.token).await), "verified", "{strategy}, {event:?}");
             let counts = server.counts();
             // Introspection can tell whose token it is only from what it holds; a touched answer may be asked for again.
@@ -191,7 +217,8 @@ async fn a_backend_of_ones_own_is_bound_by_events_too() {
 async fn revocations_are_bounded_and_full_is_an_error() {
     let stage = Stage::new();
     let server = stage.server();
-    let verifier = stage.build(&format!("revocations = {{ max_entries = 1 }}\n{}", stage.section(&server, "jwks")));
+    let verifier =
+        stage.build(&format!("revocations = {{ max_entries = 1 }}\n{}", stage.section(&server, "jwks")));
     let event = |jti: &str| RevocationEvent::Token {
         issuer: server.issuer().to_owned(),
         jwt_id: jti.to_owned(),
@@ -223,7 +250,11 @@ async fn a_demand_on_freshness_is_kept_or_said_to_be_impossible() {
         for _ in 0..3 {
             verifier.verify(&token).await.unwrap();
         }
-        assert_eq!(server.counts().introspection, 0, "{strategy}: configured freshness rests on what is kept");
+        assert_eq!(
+            server.counts().introspection,
+            0,
+            "{strategy}: configured freshness rests on what is kept"
+        );
         for n in 1..=3 {
             stage.clock.advance(Duration::from_millis(10));
             let live = verifier.request(&token).freshness(Freshness::LIVE).verify().await.unwrap();
@@ -231,10 +262,12 @@ async fn a_demand_on_freshness_is_kept_or_said_to_be_impossible() {
             assert_eq!(server.counts().introspection, n, "{strategy}: live asks each time");
         }
         stage.clock.advance(Duration::from_secs(5));
-        let within = verifier.request(&token).freshness(Freshness::at_most(Duration::from_secs(5))).verify().await;
+        let within =
+            verifier.request(&token).freshness(Freshness::at_most(Duration::from_secs(5))).verify().await;
         assert_eq!(within.unwrap().revocation_age(), Some(Duration::from_secs(5)));
         assert_eq!(server.counts().introspection, 3);
-        let tighter = verifier.request(&token).freshness(Freshness::at_most(Duration::from_secs(4))).verify().await;
+        let tighter =
+            verifier.request(&token).freshness(Freshness::at_most(Duration::from_secs(4))).verify().await;
         assert_eq!(tighter.unwrap().revocation_age(), Some(Duration::ZERO));
         assert_eq!(server.counts().introspection, 4);
     }
@@ -275,7 +308,7 @@ async fn ready_ends_in_time() {
 async fn ready_stays_through_an_outage_within_the_stale_window() {
     let stage = Stage::new();
     let server = stage.server();
-    let verifier = stage.verifier(&server, "jwks");
+    let verifier = stage.build_with(&stage.section(&server, "jwks"), &stage.real_timers());
     let token = server.issue(TokenRequest::new().lifetime(Duration::from_secs(86_400))).token;
     verifier.ready(Duration::from_secs(5)).await.unwrap();
     server.refuse_connections();
@@ -285,7 +318,7 @@ async fn ready_stays_through_an_outage_within_the_stale_window() {
     stage.clock.advance(Duration::from_secs(2 * 3_600));
     let outcome = verifier.verify(&token).await;
     assert!(matches!(outcome, Err(VerifyError::Unavailable(_))), "{outcome:?}");
-    assert!(verifier.ready(Duration::from_secs(5)).await.is_err());
+    assert!(verifier.ready(Duration::from_millis(1)).await.is_err());
     assert!(verifier.health().ready.is_err());
 }
 
@@ -299,7 +332,8 @@ async fn health_says_what_an_operator_should_look_at() {
     let outcome = verifier.verify(&token).await;
     assert_eq!(unavailable(outcome), UnavailableReason::CredentialsRefused);
     let health = verifier.health();
-    let notes: Vec<HealthNote> = std::iter::once(&health).chain(&health.parts).flat_map(|part| part.notes.clone()).collect();
+    let notes: Vec<HealthNote> =
+        std::iter::once(&health).chain(&health.parts).flat_map(|part| part.notes.clone()).collect();
     assert!(notes.contains(&HealthNote::CredentialsRefused), "{health:?}");
     let keys = std::iter::once(&health).chain(&health.parts).find_map(|part| part.keys.clone()).unwrap();
     assert_eq!(keys.kids, [server.signing_kid().into_boxed_str()]);
@@ -311,7 +345,8 @@ async fn the_limit_on_size_is_the_configured_one() {
     let stage = Stage::new();
     let server = stage.server();
     let token = server.issue(TokenRequest::new()).token;
-    let with = |size: usize| stage.build(&format!("max_token_size = {size}\n{}", stage.section(&server, "jwks")));
+    let with =
+        |size: usize| stage.build(&format!("max_token_size = {size}\n{}", stage.section(&server, "jwks")));
     assert_eq!(code(&with(token.len()).verify(&token).await), "verified");
     let small = with(token.len() - 1);
     server.reset_counts();
@@ -323,12 +358,8 @@ async fn the_limit_on_size_is_the_configured_one() {
 #[test]
 fn a_builder_refuses_what_a_configuration_refuses() {
     let refused = |builder: verifier::VerifierBuilder| builder.build().unwrap_err().key_path().to_owned();
-    let config = VerifierConfig::from_toml(&section_and(
-        "https://as.example",
-        "jwks",
-        std::path::Path::new(""),
-        "",
-    ));
+    let config =
+        VerifierConfig::from_toml(&section_and("https://as.example", "jwks", std::path::Path::new(""), ""));
     let backend = config.unwrap().build().unwrap().backend().clone();
     let one = || Verifier::builder().issuer("https://as.example", backend.clone());
     one().build().unwrap();

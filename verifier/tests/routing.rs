@@ -27,7 +27,9 @@ impl World {
     fn toml(&self, lines: [&str; 3]) -> String {
         let sections = STRATEGIES.iter().zip(&self.servers).zip(lines);
         sections
-            .map(|((strategy, server), lines)| section_and(server.issuer(), strategy, &self.stage.secret(), lines))
+            .map(|((strategy, server), lines)| {
+                section_and(server.issuer(), strategy, &self.stage.secret(), lines)
+            })
             .collect()
     }
 
@@ -49,7 +51,8 @@ async fn each_issuer_has_its_own_strategy() {
         assert_eq!((token.issuer(), token.evidence().strategy.name()), (server.issuer(), *strategy));
     }
     let health = verifier.health();
-    let parts: Vec<_> = health.parts.iter().map(|part| (part.issuer.as_deref().unwrap(), part.strategy.name())).collect();
+    let parts: Vec<_> =
+        health.parts.iter().map(|part| (part.issuer.as_deref().unwrap(), part.strategy.name())).collect();
     let expected: Vec<_> = world.servers.iter().map(AuthorizationServer::issuer).zip(STRATEGIES).collect();
     assert_eq!(parts, expected);
     assert_eq!(health.issuer, None);
@@ -72,7 +75,8 @@ async fn issuers_are_compared_byte_for_byte_and_a_stranger_costs_no_call() {
             "https://stranger.example".to_owned(),
             String::new(),
         ] {
-            let token = server.forge(TokenRequest::new()).claim("iss", name.clone()).sign(&server.signing_key());
+            let token =
+                server.forge(TokenRequest::new()).claim("iss", name.clone()).sign(&server.signing_key());
             let refusal = rejected(verifier.verify(&token).await);
             assert_eq!(refusal, Rejection::UnknownIssuer, "{name:?}");
         }
@@ -82,7 +86,8 @@ async fn issuers_are_compared_byte_for_byte_and_a_stranger_costs_no_call() {
             assert!(verifier.verify(&token).await.is_err(), "{raw}");
         }
         // Twice: the strict reader takes neither of them.
-        let twice = odd.clone().claim_member("iss", "\"https://stranger.example\"").sign(&server.signing_key());
+        let twice =
+            odd.clone().claim_member("iss", "\"https://stranger.example\"").sign(&server.signing_key());
         assert!(verifier.verify(&twice).await.is_err());
     }
     assert_eq!(world.calls(), 0);
@@ -154,8 +159,11 @@ async fn the_same_kid_at_two_issuers_is_two_keys() {
         server.add_key_with_kid(Algorithm::ES256, "shared");
         assert!(server.promote("shared"));
     }
-    let verifier =
-        stage.build(&format!("{}{}", section(a.issuer(), "jwks", &stage.secret()), section(b.issuer(), "jwks", &stage.secret())));
+    let verifier = stage.build(&format!(
+        "{}{}",
+        section(a.issuer(), "jwks", &stage.secret()),
+        section(b.issuer(), "jwks", &stage.secret())
+    ));
     for server in [&a, &b, &a, &b] {
         let issued = server.issue(TokenRequest::new());
         assert_eq!(issued.kid.as_deref(), Some("shared"));
@@ -195,7 +203,8 @@ async fn a_custom_verdict_about_another_issuer_is_refused_alone_or_among_others(
         let section = format!("[[issuer]]\nissuer = {:?}\nstrategy = 'custom:mine'\n", own.issuer());
         let second = stage.section(&other, "jwks");
         for toml in [section.clone(), format!("{section}{second}")] {
-            let with = |mine: Arc<FixedVerifier>| stage.build_with(&toml, &stage.backends().verifier("mine", mine));
+            let with =
+                |mine: Arc<FixedVerifier>| stage.build_with(&toml, &stage.backends().verifier("mine", mine));
             assert_eq!(code(&with(right.clone()).verify(&token).await), "verified");
             let verifier = with(wrong.clone());
             for _ in 0..3 {
@@ -216,13 +225,17 @@ async fn a_custom_verdict_about_another_issuer_is_refused_alone_or_among_others(
 #[tokio::test]
 async fn one_issuers_outage_is_not_anothers() {
     let world = World::new();
-    let verifier = world.verifier();
+    let verifier = world.stage.build_with(&world.toml(["", "", ""]), &world.stage.real_timers());
     for down in 0..3 {
         world.servers[down].refuse_connections();
         for (n, server) in world.servers.iter().enumerate() {
             let outcome = verifier.verify(&server.issue(TokenRequest::new()).token).await;
             let expected = if n == down { 503 } else { 200 };
-            assert_eq!(outcome.as_ref().map_or_else(|error| error.status(), |_| 200), expected, "{outcome:?}");
+            assert_eq!(
+                outcome.as_ref().map_or_else(|error| error.status(), |_| 200),
+                expected,
+                "{outcome:?}"
+            );
         }
         assert_eq!(verifier.ready(Duration::from_secs(5)).await, Ok(()), "others can be served");
         world.servers[down].accept_connections().unwrap();
@@ -242,7 +255,10 @@ async fn the_index_changes_no_verdict() {
     let mut tokens = Vec::new();
     for n in 0..20 {
         for server in &world.servers {
-            tokens.push((server.issue(TokenRequest::new().subject(format!("user-{n}"))).token, server.issuer()));
+            tokens.push((
+                server.issue(TokenRequest::new().subject(format!("user-{n}"))).token,
+                server.issuer(),
+            ));
         }
     }
     tokens.push((world.servers[1].issue(TokenRequest::new().opaque()).token, world.servers[1].issuer()));
@@ -282,13 +298,22 @@ async fn another_policy_shares_keys_and_caches_and_judges_again() {
         assert_eq!(signatures.checks(), 1, "{strategy}: a cold token costs one check");
         let calls = server.counts().total();
 
-        let policy = |scope: &str| ValidationPolicy::for_audience(DEFAULT_AUDIENCE).require_scope(scope).build().unwrap();
-        let elsewhere = verifier.with_policy(ValidationPolicy::for_audience("https://other.example").build().unwrap());
+        let policy = |scope: &str| {
+            ValidationPolicy::for_audience(DEFAULT_AUDIENCE).require_scope(scope).build().unwrap()
+        };
+        let elsewhere =
+            verifier.with_policy(ValidationPolicy::for_audience("https://other.example").build().unwrap());
         assert_eq!(rejected(elsewhere.verify(&token).await), Rejection::WrongAudience);
-        assert_eq!(rejected(verifier.with_policy(policy("orders:write")).verify(&token).await), Rejection::InsufficientScope);
+        assert_eq!(
+            rejected(verifier.with_policy(policy("orders:write")).verify(&token).await),
+            Rejection::InsufficientScope
+        );
         assert_eq!(code(&verifier.with_policy(policy("orders:read")).verify(&token).await), "verified");
         let write = policy("orders:write");
-        assert_eq!(rejected(verifier.request(&token).policy(&write).verify().await), Rejection::InsufficientScope);
+        assert_eq!(
+            rejected(verifier.request(&token).policy(&write).verify().await),
+            Rejection::InsufficientScope
+        );
         assert_eq!(code(&verifier.verify(&token).await), "verified");
         assert_eq!((signatures.checks(), server.counts().total()), (1, calls), "{strategy}");
     }
@@ -311,7 +336,10 @@ async fn tenants_share_keys_and_are_told_apart() {
     }
     for tenant in ["third", "{tenantid}", ""] {
         let refusal = rejected(verifier.verify(&token(tenant)).await);
-        assert!(matches!(refusal, Rejection::UnknownIssuer | Rejection::WrongIssuer), "{tenant}: {refusal:?}");
+        assert!(
+            matches!(refusal, Rejection::UnknownIssuer | Rejection::WrongIssuer),
+            "{tenant}: {refusal:?}"
+        );
     }
     assert_eq!(server.counts().jwks, 1);
 }

@@ -138,4 +138,4 @@ fn outage(figures: &StrategyFigures, note: Note<'_>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

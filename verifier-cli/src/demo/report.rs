@@ -34,13 +34,16 @@ fn table(strategies: &[StrategyFigures]) -> Table {
     row("first verification", &|it| micros(it.speed.first_us));
     row("new token, p50 / p99", &|it| latency(&it.speed.cold));
     row("known token, p50 / p99", &|it| latency(&it.speed.warm));
-    row("calls for new tokens", &|it| format!("{} for {}", calls(&it.speed.cold_calls), it.speed.cold.count));
-    row("calls for known tokens", &|it| {
-        format!("{} for {}", calls(&it.speed.warm_calls), it.speed.warm.count)
+    // The numbers are the same for every strategy.
+    let counts = strategies.first().map(|it| {
+        (it.speed.cold.count, it.speed.warm.count, it.stampede.callers, it.rotation.requests, it.flood.tokens)
     });
-    row("stampede of callers", &|it| format!("{} for {}", calls(&it.stampede.calls), it.stampede.callers));
-    row("lost in rotations", &|it| format!("{} of {}", it.rotation.lost, it.rotation.requests));
-    row("flood of unknown kids", &|it| format!("{} for {}", calls(&it.flood.calls), it.flood.tokens));
+    let (new, known, callers, requests, forged) = counts.unwrap_or_default();
+    row(&format!("calls for {new} new tokens"), &|it| calls(&it.speed.cold_calls));
+    row(&format!("calls for {known} known tokens"), &|it| calls(&it.speed.warm_calls));
+    row(&format!("calls for a stampede of {callers}"), &|it| calls(&it.stampede.calls));
+    row(&format!("lost of {requests} in rotations"), &|it| it.rotation.lost.to_string());
+    row(&format!("calls for {forged} unknown kids"), &|it| calls(&it.flood.calls));
     row("flood's verdicts", &|it| verdicts(&it.flood.verdicts));
     row("longest wait of a rotated\ntoken under the flood", &|it| {
         format!("{:.1} s", it.flood.longest_wait_s)
@@ -71,7 +74,7 @@ fn calls(calls: &Calls) -> String {
             .filter(|(_, count)| *count > 0)
             .map(|(name, count)| format!("{count} {name}"))
             .collect();
-    if made.is_empty() { "no call".to_owned() } else { made.join(" + ") }
+    if made.is_empty() { "no call".to_owned() } else { made.join("\n") }
 }
 
 fn verdicts(verdicts: &Verdicts) -> String {
@@ -84,5 +87,38 @@ fn noticed(it: &Revocation) -> String {
         (Some(after), Some(freshness)) => format!("after {after:.2} s\n(freshness {freshness} s)"),
         (Some(after), None) => format!("after {after:.2} s"),
         (None, _) => format!("not before exp\n(accepted for {:.0} s)", it.accepted_for_s),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::promises::{judge, tests::kept};
+    use super::*;
+
+    fn report(strategies: Vec<StrategyFigures>) -> String {
+        let promises = judge(&strategies);
+        let document = Document { kept: true, seconds: 1.0, promises, strategies };
+        let mut out = Vec::new();
+        write(&document, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_local_verification_does_not_see_is_said() {
+        let text = report(vec![kept("jwks"), kept("introspection"), kept("hybrid")]);
+        assert_eq!(text.matches("not before exp").count(), 1, "{text}");
+        assert!(text.contains("accepted for 300 s") && text.contains("after 1.10 s"), "{text}");
+        assert!(text.contains("All promises kept") && !text.contains("BROKEN"), "{text}");
+        let table = text.lines().take_while(|line| !line.is_empty());
+        assert!(table.map(|line| line.chars().count()).max() < Some(110), "{text}");
+    }
+
+    #[test]
+    fn a_broken_promise_can_not_be_overlooked() {
+        let mut broken = kept("hybrid");
+        broken.rotation.lost = 7;
+        let text = report(vec![kept("jwks"), broken]);
+        assert!(text.contains("BROKEN  hybrid") && text.contains("7 of 500 lost"), "{text}");
+        assert!(text.contains("promises BROKEN; 1.0 s") && text.matches("BROKEN  ").count() == 1, "{text}");
     }
 }

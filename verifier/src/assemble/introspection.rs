@@ -28,7 +28,9 @@ impl IssuerConfig {
         let mut config = section.config()?;
         if let Some(revocation) = &self.revocation {
             match revocation.freshness {
-                Some(FreshnessSetting::AtMost(span)) => config.freshness = AnswerFreshness::AtMost(span.get()),
+                Some(FreshnessSetting::AtMost(span)) => {
+                    config.freshness = AnswerFreshness::AtMost(span.get())
+                }
                 Some(FreshnessSetting::UntilExpiry) => config.freshness = AnswerFreshness::UntilExpiry,
                 None => {}
             }
@@ -134,7 +136,9 @@ impl IntrospectionSection {
                 secret: secret()?,
                 raw: method == ClientAuthName::ClientSecretBasicRaw,
             },
-            ClientAuthName::ClientSecretPost => ClientAuth::Post { client_id: client_id()?, secret: secret()? },
+            ClientAuthName::ClientSecretPost => {
+                ClientAuth::Post { client_id: client_id()?, secret: secret()? }
+            }
             ClientAuthName::Bearer => ClientAuth::Bearer { token: secret()? },
         })
     }

@@ -11,6 +11,7 @@ use verifier_core::verifier::{ClaimsFrom, TokenVerifier};
 use verifier_hybrid::{HybridConfig, HybridVerifier, IdentityRule, Opaque, StatusFreshness};
 use verifier_introspect::{IntrospectionVerifier, Introspector};
 
+use super::observed::Observed;
 use super::{Workshop, naming, positive};
 use crate::config::{
     CheckWhen, ClaimsSide, ConfigError, FreshnessSetting, IssuerConfig, OpaqueTokens, RevocationSection,
@@ -134,7 +135,9 @@ impl IssuerConfig {
             ("jwks", "introspection" | "revocation" | "opaque") => {
                 "; local verification can't see revocations: strategy = \"hybrid\" can"
             }
-            ("introspection", "keys" | "verified_tokens") => "; strategy = \"hybrid\" checks signatures as well",
+            ("introspection", "keys" | "verified_tokens") => {
+                "; strategy = \"hybrid\" checks signatures as well"
+            }
             ("introspection", _) => "; strategy = \"hybrid\" has it",
             _ => "",
         };
@@ -168,7 +171,10 @@ impl IssuerConfig {
             self.refuse(key, given)?;
         }
         workshop.backends.verifiers.get(name).cloned().ok_or_else(|| {
-            ConfigError::invalid("strategy", format_args!("no verifier is registered under the name {name:?}"))
+            ConfigError::invalid(
+                "strategy",
+                format_args!("no verifier is registered under the name {name:?}"),
+            )
         })
     }
 
@@ -176,7 +182,11 @@ impl IssuerConfig {
         let section = self.revocation.clone().unwrap_or_default();
         // What the section says by itself, before its parts are built and say it in their words.
         hybrid_config(&section, Opaque::Refuse).validate().map_err(|error| naming::hybrid(&error))?;
-        let role = if section.claims.unwrap_or_default() == ClaimsSide::Token { Role::Decides } else { Role::Corroborates };
+        let role = if section.claims.unwrap_or_default() == ClaimsSide::Token {
+            Role::Decides
+        } else {
+            Role::Corroborates
+        };
         let local = self.jwks(workshop, &site, role)?;
 
         let names = section.checkers.clone().unwrap_or_else(|| vec!["introspection".to_owned()]);
@@ -243,7 +253,10 @@ impl IssuerConfig {
             .config(config)
             .build()
             .map_err(|error| naming::hybrid(&error))?;
-        Ok(Arc::new(verifier))
+        Ok(match introspector {
+            Some(introspector) => Arc::new(Observed { hybrid: verifier, introspector }),
+            None => Arc::new(verifier),
+        })
     }
 
     fn rules(&self, names: &[Arc<str>]) -> Result<IssuerRules, ConfigError> {
@@ -276,8 +289,7 @@ impl IssuerConfig {
         if let Some(types) = &self.types {
             profile.types = owned(types);
         }
-        let rules = IssuerRules::any_of(names.iter().map(|name| &**name), profile)
-            .map_err(|error| policy_error(error))?;
+        let rules = IssuerRules::any_of(names.iter().map(|name| &**name), profile).map_err(policy_error)?;
         Ok(if self.danger_accept_missing_issuer { rules.danger_accept_missing_issuer() } else { rules })
     }
 
@@ -355,5 +367,8 @@ fn hybrid_config(section: &RevocationSection, opaque: Opaque) -> HybridConfig {
 fn policy_error(error: PolicyError) -> ConfigError {
     let text = error.to_string();
     let (key, message) = text.split_once(": ").unwrap_or(("", &text));
-    ConfigError::invalid(if matches!(error, PolicyError::ImpossibleScope) { "required_scopes" } else { key }, message)
+    ConfigError::invalid(
+        if matches!(error, PolicyError::ImpossibleScope) { "required_scopes" } else { key },
+        message,
+    )
 }

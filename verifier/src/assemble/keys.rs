@@ -10,8 +10,8 @@ use verifier_core::policy::Role;
 use verifier_core::signature::SignatureBackend;
 use verifier_core::verifier::TokenVerifier;
 use verifier_jwks::{
-    DiscoverySource, FileSource, JwksVerifier, KeyFormat, KeySource, RefreshConfig, StaticSecret, StaticSource,
-    UrlSource, VerifiedTokensConfig,
+    DiscoverySource, FileSource, JwksVerifier, KeyFormat, KeySource, RefreshConfig, StaticSecret,
+    StaticSource, UrlSource, VerifiedTokensConfig,
 };
 use zeroize::Zeroizing;
 
@@ -101,7 +101,8 @@ impl IssuerConfig {
             }
             Source::File(path) => {
                 let is_pem = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pem"));
-                let format = if is_pem { section.pem_format("keys.file", algorithms)? } else { KeyFormat::JwkSet };
+                let format =
+                    if is_pem { section.pem_format("keys.file", algorithms)? } else { KeyFormat::JwkSet };
                 if let Err(error) = std::fs::metadata(path) {
                     return Err(ConfigError::invalid(
                         "keys.file",
@@ -136,7 +137,10 @@ impl IssuerConfig {
                     })
                     .collect::<Result<Vec<_>, ConfigError>>()?;
                 let source = StaticSource::secrets(secrets, Arc::clone(backend)).map_err(|reason| {
-                    ConfigError::invalid("keys.secret", format_args!("can't be used for {algorithm}: {reason}"))
+                    ConfigError::invalid(
+                        "keys.secret",
+                        format_args!("can't be used for {algorithm}: {reason}"),
+                    )
                 })?;
                 Arc::new(source)
             }
@@ -232,7 +236,8 @@ impl KeysSection {
         }
         if let Some(name) = &self.source {
             let name = name.strip_prefix("custom:").filter(|name| !name.is_empty());
-            let name = name.ok_or_else(|| ConfigError::invalid("keys.source", "has the form \"custom:NAME\""))?;
+            let name =
+                name.ok_or_else(|| ConfigError::invalid("keys.source", "has the form \"custom:NAME\""))?;
             given.push(("source", Source::Custom(name)));
         }
         let names: Vec<&str> = given.iter().map(|(name, _)| *name).collect();
@@ -306,7 +311,9 @@ fn read_secret(key: &str, place: &SecretRef, encoding: Encoding) -> Result<Zeroi
                 ConfigError::invalid(key, format_args!("{}: {}", path.display(), error.kind()))
             })?;
             let text = Zeroizing::new(text);
-            text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text)).to_owned()
+            text.strip_suffix('\n')
+                .map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text))
+                .to_owned()
         }
     });
     let decoded = match encoding {
@@ -315,7 +322,8 @@ fn read_secret(key: &str, place: &SecretRef, encoding: Encoding) -> Result<Zeroi
         Encoding::Base64url => URL_SAFE_NO_PAD.decode(text.as_bytes()).ok(),
     };
     let bytes = decoded.ok_or_else(|| {
-        let name = if encoding == Encoding::Base64 { "base64 with padding" } else { "base64url without padding" };
+        let name =
+            if encoding == Encoding::Base64 { "base64 with padding" } else { "base64url without padding" };
         ConfigError::invalid(key, format_args!("the secret is not {name}, which its encoding says"))
     })?;
     Ok(Zeroizing::new(bytes))

@@ -16,12 +16,15 @@ pub(super) fn jwks(error: &JwksError) -> ConfigError {
         }
         JwksError::Refresh(RefreshConfigError::Order { less_name, less, more_name, more }) => {
             let (key, other) = (refresh_key(less_name), refresh_key(more_name));
-            ConfigError::invalid(format!("keys.{key}"), format_args!("{less:?} is greater than {other}, {more:?}"))
+            ConfigError::invalid(
+                format!("keys.{key}"),
+                format_args!("{less:?} is greater than {other}, {more:?}"),
+            )
         }
         JwksError::WhenAbsentNotAllowed { .. } => below("keys.algorithm_when_absent", error),
-        JwksError::NoAlgorithms
-        | JwksError::MixedAlgorithms { .. }
-        | JwksError::PublishedSecret { .. } => below("keys.algorithms", error),
+        JwksError::NoAlgorithms | JwksError::MixedAlgorithms { .. } | JwksError::PublishedSecret { .. } => {
+            below("keys.algorithms", error)
+        }
         _ => below("keys", error),
     }
 }
@@ -62,7 +65,9 @@ pub(super) fn introspection(error: &IntrospectionError) -> ConfigError {
 /// Of the hybrid verifier.
 pub(super) fn hybrid(error: &HybridError) -> ConfigError {
     let key = match error {
-        HybridError::StaleWithinFreshness { .. } | HybridError::NeverStale { .. } => "revocation.when_unknown",
+        HybridError::StaleWithinFreshness { .. } | HybridError::NeverStale { .. } => {
+            "revocation.when_unknown"
+        }
         HybridError::ThresholdOutOfRange { .. } => "revocation.check_when",
         HybridError::ClaimsOfNobody { .. } => "revocation.claims",
         _ => "revocation",

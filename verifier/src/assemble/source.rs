@@ -19,13 +19,25 @@ impl IssuerConfig {
         site: &Site,
     ) -> Result<Arc<dyn HttpTransport>, ConfigError> {
         if let Some(transport) = &workshop.backends.transport {
+            let settings = [
+                ("connect", !self.connect.is_empty()),
+                ("ca_file", self.ca_file.is_some()),
+                ("proxy", self.proxy.is_some()),
+            ];
+            if let Some((key, _)) = settings.into_iter().find(|(_, given)| *given) {
+                return Err(ConfigError::invalid(
+                    key,
+                    "has no meaning with a transport of one's own (Backends::transport), which goes its own way",
+                ));
+            }
             return Ok(Arc::clone(transport));
         }
         let mut config = TransportConfig::new();
         for (from, to) in &self.connect {
             // The tokens and secrets that are meant for `from` go to `to`.
-            Endpoint::parse(to, site.schemes)
-                .map_err(|error| ConfigError::invalid(format!("connect.{from:?}"), format_args!("{to}: {error}")))?;
+            Endpoint::parse(to, site.schemes).map_err(|error| {
+                ConfigError::invalid(format!("connect.{from:?}"), format_args!("{to}: {error}"))
+            })?;
             config = config.connect(from, to);
         }
         if let Some(file) = &self.ca_file {
@@ -78,7 +90,9 @@ impl IssuerConfig {
         Discovery::new(&self.issuer, site.schemes, Arc::clone(transport), limits).map_err(|error| {
             ConfigError::invalid(
                 key,
-                format_args!("the issuer's name is no address that can be asked ({error}); name the address itself"),
+                format_args!(
+                    "the issuer's name is no address that can be asked ({error}); name the address itself"
+                ),
             )
         })
     }

@@ -77,7 +77,8 @@ impl fmt::Display for ConfigError {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
-        let (Problem::Unreadable(message) | Problem::Invalid(message) | Problem::File(message)) = &self.problem;
+        let (Problem::Unreadable(message) | Problem::Invalid(message) | Problem::File(message)) =
+            &self.problem;
         f.write_str(message)?;
         if let Some(line) = self.line {
             write!(f, " (line {line})")?;

@@ -32,11 +32,20 @@ mod tests {
     #[test]
     fn what_is_quoted_is_left_out_and_what_is_expected_stays() {
         for (message, left) in [
-            (r#"invalid type: string "hunter2, expected x", expected a boolean"#, "wrong type: expected a boolean"),
+            (
+                r#"invalid type: string "hunter2, expected x", expected a boolean"#,
+                "wrong type: expected a boolean",
+            ),
             ("invalid value: integer `-77`, expected usize", "wrong value: expected usize"),
-            ("unknown variant `hunter2`, expected one of `none`, `bearer`", "unknown value: expected one of `none`, `bearer`"),
+            (
+                "unknown variant `hunter2`, expected one of `none`, `bearer`",
+                "unknown value: expected one of `none`, `bearer`",
+            ),
             ("unknown variant `hunter2`, there are no variants", "unknown value"),
-            ("unknown field `freshnes`, expected `freshness`", "unknown field `freshnes`, expected `freshness`"),
+            (
+                "unknown field `freshnes`, expected `freshness`",
+                "unknown field `freshnes`, expected `freshness`",
+            ),
         ] {
             assert_eq!(without_values(message), left);
         }

@@ -3,9 +3,9 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::Deserialize;
 
 use super::{CheckWhen, FreshnessSetting, OneOrMany, Span, StrategyName, VerifiedTokensSection, WhenUnknown};
 
@@ -127,7 +127,11 @@ impl<'de> Deserialize<'de> for WhenUnknown {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<WhenUnknown, E> {
-                if text == "deny" { Ok(WhenUnknown::Deny) } else { Err(E::custom(format_args!("expected {FORMS}"))) }
+                if text == "deny" {
+                    Ok(WhenUnknown::Deny)
+                } else {
+                    Err(E::custom(format_args!("expected {FORMS}")))
+                }
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WhenUnknown, A::Error> {
@@ -156,7 +160,11 @@ impl<'de> Deserialize<'de> for CheckWhen {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<CheckWhen, E> {
-                if text == "always" { Ok(CheckWhen::Always) } else { Err(E::custom(format_args!("expected {FORMS}"))) }
+                if text == "always" {
+                    Ok(CheckWhen::Always)
+                } else {
+                    Err(E::custom(format_args!("expected {FORMS}")))
+                }
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CheckWhen, A::Error> {

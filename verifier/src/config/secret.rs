@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde::Deserialize;
 
 /// The place of a secret: `{ env = "NAME" }` or `{ file = "PATH" }`. A literal is refused, since configuration files
 /// are copied, committed and shown.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{self, Deserializer, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 
 /// A duration as it is written: `"30s"`, `"5m"`, `"1h 30m"`, `"250ms"`. A bare number is refused: nobody remembers its
 /// unit.

@@ -1,10 +1,19 @@
 //! An authorization server, a clock in the test's hand, and configurations that fit them.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use verifier::{Backends, Rejection, UnavailableReason, VerifiedToken, Verifier, VerifierConfig, VerifyError};
+use verifier::{
+    Backends, Rejection, UnavailableReason, VerifiedToken, Verifier, VerifierConfig, VerifyError,
+};
 use verifier_testkit::{AuthorizationServer, Builder, DEFAULT_AUDIENCE, ManualClock, TestRuntime};
 
 /// All strategies of our own, by their name in the configuration.
@@ -44,6 +53,11 @@ impl Stage {
         Backends::new().clock(Arc::new(self.clock.clone())).runtime(Arc::new(self.runtime.clone()))
     }
 
+    /// The clock of the stage with timers in real time: for outages, where retries wait for a moment.
+    pub fn real_timers(&self) -> Backends {
+        Backends::new().clock(Arc::new(self.clock.clone()))
+    }
+
     /// One issuer's section.
     pub fn section(&self, server: &AuthorizationServer, strategy: &str) -> String {
         section(server.issuer(), strategy, &self.secret())
@@ -59,7 +73,10 @@ impl Stage {
     }
 
     pub fn build_with(&self, toml: &str, backends: &Backends) -> Verifier {
-        VerifierConfig::from_toml(toml).unwrap_or_else(|error| panic!("{error}\n{toml}")).build_with(backends).unwrap()
+        VerifierConfig::from_toml(toml)
+            .unwrap_or_else(|error| panic!("{error}\n{toml}"))
+            .build_with(backends)
+            .unwrap()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::demo::stage::{Company, Stage};
 use crate::output::End;
 
 const ROTATIONS: u64 = 3;
-const STREAMS: usize = 4;
+const STREAMS: usize = 16;
 /// How many requests pass between the steps of a rotation.
 const BETWEEN: usize = 60;
 /// Rotations lie this far apart.
