@@ -43,6 +43,5 @@ pub use verifier_jwks as jwks;
 
 /// The code of the documents compiles.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/guide.md")]
 #[doc = include_str!("../../README.md")]
 pub struct Documents;

@@ -172,15 +172,11 @@ fn a_parked_runtime_stalls_nobody() {
         let token = world.token();
         // Starts the call on a current-thread runtime, and leaves that alive and undriven.
         let parked = current_thread();
-        let call = Box::pin({
+        let mut call = Box::pin({
             let (verifier, token) = (verifier.clone(), token.clone());
             async move { verifier.verify(&token).await }
         });
-        let call = parked.block_on(async move {
-            let mut call = call;
-            assert!((&mut call).now_or_never().is_none());
-            call
-        });
+        parked.block_on(async { assert!((&mut call).now_or_never().is_none(), "{strategy}: it waits") });
         pollster::block_on(gate.arrived(1));
         gate.open();
         let outcome = in_time(move || pollster::block_on(async { verifier.verify(&token).await }));

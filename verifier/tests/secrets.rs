@@ -169,6 +169,14 @@ async fn nothing_that_is_written_holds_a_secret_or_a_token() {
             let verifier = config.build_with(&backends).unwrap();
             ask(&paper, &verifier, &jwt).await;
             forms.extend(forms_of(&jwt));
+            // Spoken to in TLS, where nobody speaks it.
+            server.accept_connections().unwrap();
+            let endpoint = server.introspection_endpoint().replace("http:", "https:");
+            if strategy != "jwks" {
+                let toml = toml.replace("client_auth", &format!("endpoint = {endpoint:?}\nclient_auth"));
+                let verifier = VerifierConfig::from_toml(&toml).unwrap().build_with(&backends).unwrap();
+                ask(&paper, &verifier, &server.issue(TokenRequest::new()).token).await;
+            }
         }
     }
 
