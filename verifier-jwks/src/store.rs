@@ -382,14 +382,18 @@ impl Snapshot {
     }
 }
 
-/// Why there is no verdict, and when to come back. Without a runtime nothing can be loaded, ever: that is said as such.
+/// Why there is no verdict, and when to come back. What time alone won't mend is said as such: no runtime, or a server
+/// that contradicts the configuration.
 fn unavailable(
     reason: UnavailableReason,
     knowledge: Knowledge,
     last_error: Option<Unavailable>,
 ) -> Unavailable {
-    let no_runtime = last_error.filter(|why| why.reason() == UnavailableReason::NoRuntime);
-    let why = no_runtime.unwrap_or(Unavailable::new(reason));
+    let told = last_error.filter(|why| {
+        let loading = reason == UnavailableReason::KeysNotLoaded;
+        why.reason() == UnavailableReason::NoRuntime || (loading && !why.is_retryable())
+    });
+    let why = told.unwrap_or(Unavailable::new(reason));
     match knowledge {
         Knowledge::Unconfirmed { retry_in } if !retry_in.is_zero() => why.retry_in(retry_in),
         _ => why,

@@ -249,7 +249,7 @@ async fn metadata_of_another_issuer_is_not_used() {
     metadata["issuer"] = format!("{}/", scene.server.issuer()).into();
     scene.server.override_metadata(&metadata);
     let verifier = scene.builder(scene.discovery(scene.server.issuer())).build().unwrap();
-    unavailable(scene.verify(&verifier, &scene.token()).await, UnavailableReason::KeysNotLoaded);
+    unavailable(scene.verify(&verifier, &scene.token()).await, UnavailableReason::Misconfigured);
     let why = verifier.health(scene.clock.now()).ready.unwrap_err();
     assert_eq!(why.reason(), UnavailableReason::Misconfigured);
     assert_eq!(scene.fetches(), 0);
