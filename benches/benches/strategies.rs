@@ -1,7 +1,7 @@
 //! What does one verification cost, by strategy, warm and cold, beside the raw signature check and
 //! `jsonwebtoken::decode` of the same token with the same key in the same run?
 #![forbid(unsafe_code)]
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -53,7 +53,8 @@ fn strategies(c: &mut Criterion) {
             .lifetime(Duration::from_secs(86_400))
             .start()
             .expect("loopback");
-        let token = server.issue(TokenRequest::new().subject("alice").scope("orders:read orders:write")).token;
+        let token =
+            server.issue(TokenRequest::new().subject("alice").scope("orders:read orders:write")).token;
         let mut group = c.benchmark_group(algorithm.name());
 
         // The floor: the signature check alone, key prepared.

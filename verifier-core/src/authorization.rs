@@ -54,7 +54,8 @@ pub fn credentials<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Result<Cre
 
 /// RFC 9110 §5.6.2: 1*tchar.
 fn is_scheme(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// RFC 6750 §2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".

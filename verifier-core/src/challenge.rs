@@ -104,7 +104,9 @@ impl fmt::Display for Challenge {
         if let Some(description) = self.description() {
             parameter(f, "error_description", description)?;
         }
-        if !self.scopes.is_empty() && matches!(self.rejection, Rejection::InsufficientScope | Rejection::NoCredentials) {
+        if !self.scopes.is_empty()
+            && matches!(self.rejection, Rejection::InsufficientScope | Rejection::NoCredentials)
+        {
             let mut list = String::new();
             for (n, scope) in self.scopes.iter().enumerate() {
                 write!(list, "{}{scope}", if n == 0 { "" } else { " " })?;

@@ -129,24 +129,31 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_loopback() {
-        for url in ["http://127.0.0.1:8080/x", "http://localhost/x", "http://[::1]/x", "https://idp.example/x"] {
+        for url in
+            ["http://127.0.0.1:8080/x", "http://localhost/x", "http://[::1]/x", "https://idp.example/x"]
+        {
             assert!(Endpoint::parse(url, Schemes::Secure).is_ok(), "{url}");
         }
-        for url in ["http://idp.example/x", "http://127.0.0.1.evil.example/", "http://localhost.evil.example/"] {
+        for url in
+            ["http://idp.example/x", "http://127.0.0.1.evil.example/", "http://localhost.evil.example/"]
+        {
             assert_eq!(Endpoint::parse(url, Schemes::Secure), Err(EndpointError::PlainHttp), "{url}");
             assert!(Endpoint::parse(url, Schemes::DangerPlainHttp).is_ok());
         }
         for url in ["file:///etc/passwd", "gopher://x/", "data:,x", "ftp://x/y"] {
-            assert_eq!(Endpoint::parse(url, Schemes::DangerPlainHttp), Err(EndpointError::OtherScheme), "{url}");
+            assert_eq!(
+                Endpoint::parse(url, Schemes::DangerPlainHttp),
+                Err(EndpointError::OtherScheme),
+                "{url}"
+            );
         }
         assert_eq!(Endpoint::parse("https://a:b@x/", Schemes::Secure), Err(EndpointError::Credentials));
     }
 
     #[test]
     fn a_site_is_a_host_and_what_is_below_it() {
-        let on = |url: &str, issuer: &str| {
-            Endpoint::parse(url, Schemes::Secure).unwrap().is_on_site_of(issuer)
-        };
+        let on =
+            |url: &str, issuer: &str| Endpoint::parse(url, Schemes::Secure).unwrap().is_on_site_of(issuer);
         assert!(on("https://idp.example/i", "https://idp.example/realms/a"));
         assert!(on("https://api.idp.example/i", "https://idp.example"));
         assert!(!on("https://evilidp.example/i", "https://idp.example"));

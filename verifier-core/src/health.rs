@@ -31,7 +31,15 @@ pub struct Health {
 impl Health {
     /// A state with nothing but its name.
     pub const fn new(issuer: Option<Box<str>>, strategy: Strategy) -> Self {
-        Self { issuer, strategy, ready: Ok(()), keys: None, upstream: None, notes: Vec::new(), parts: Vec::new() }
+        Self {
+            issuer,
+            strategy,
+            ready: Ok(()),
+            keys: None,
+            upstream: None,
+            notes: Vec::new(),
+            parts: Vec::new(),
+        }
     }
 }
 

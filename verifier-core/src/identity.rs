@@ -73,7 +73,9 @@ impl Identity {
         fn both(a: Option<Digest>, b: Option<Digest>) -> bool {
             a.is_some() && a == b
         }
-        both(self.jwt_id, other.jwt_id) || both(self.subject, other.subject) || both(self.client, other.client)
+        both(self.jwt_id, other.jwt_id)
+            || both(self.subject, other.subject)
+            || both(self.client, other.client)
     }
 }
 

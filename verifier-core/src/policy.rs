@@ -301,7 +301,8 @@ impl PolicyBuilder {
         if self.0.leeway > MAX_LEEWAY {
             return Err(PolicyError::LeewayTooGreat { leeway: self.0.leeway });
         }
-        if self.0.max_age.is_some_and(|max| max.is_zero()) || self.0.max_lifetime.is_some_and(|max| max.is_zero())
+        if self.0.max_age.is_some_and(|max| max.is_zero())
+            || self.0.max_lifetime.is_some_and(|max| max.is_zero())
         {
             return Err(PolicyError::ZeroLimit);
         }
