@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::clock::Instant;
@@ -145,6 +146,27 @@ Exit status: 0 if every promise was kept, else 1.";
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "expected a duration with a unit, such as \"30s\" or \"0s\"".to_owned())
+}
+
+/// The longest word of a command line that is quoted when it is wrong: an instant in RFC 3339. What is longer may be a
+/// token in the wrong place.
+const LONGEST_QUOTED: usize = "2026-01-31T12:00:00Z".len();
+
+/// The error, without what may be a token: standard error is where logs are made of.
+pub(crate) fn without_tokens(mut error: clap::Error) -> clap::Error {
+    let mut quoted = vec![ContextKind::InvalidValue, ContextKind::InvalidSubcommand];
+    // Else it is an argument that exists, by its name.
+    if error.kind() == ErrorKind::UnknownArgument {
+        quoted.push(ContextKind::InvalidArg);
+    }
+    for kind in quoted {
+        if matches!(error.get(kind), Some(ContextValue::String(text)) if text.len() > LONGEST_QUOTED) {
+            error.insert(kind, ContextValue::String("(not shown: too long)".to_owned()));
+            // Advice repeats what was written.
+            error.remove(ContextKind::Suggested);
+        }
+    }
+    error
 }
 
 #[cfg(test)]

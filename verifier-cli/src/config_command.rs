@@ -12,7 +12,7 @@ use verifier::{VerifierConfig, examples};
 use crate::output::{End, Exit, shown};
 
 pub(crate) fn check(file: &Path, out: &mut impl Write) -> Result<Exit, End> {
-    let about = |error| End::failed(format!("{}: {error}", file.display()));
+    let about = |error| End::config(file, &error);
     let config = VerifierConfig::from_file(file).map_err(about)?;
     config.build().map_err(about)?;
 

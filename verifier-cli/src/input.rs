@@ -86,13 +86,20 @@ impl<'a> Source<'a> {
         let reader: Box<dyn BufRead + 'a> = match self {
             Self::Argument(token) => Box::new(token.as_bytes()),
             Self::File(path) => {
-                let file = File::open(path)
-                    .map_err(|error| End::failed(format!("{}: {}", path.display(), error.kind())))?;
+                let file = File::open(path).map_err(|error| self.unreadable(&error))?;
                 Box::new(BufReader::new(file))
             }
             Self::Stdin => Box::new(io::stdin().lock()),
         };
         Ok(Lines::new(reader))
+    }
+
+    /// Why no (more) tokens can be had.
+    pub(crate) fn unreadable(&self, error: &io::Error) -> End {
+        match self {
+            Self::File(path) => End::failed(format!("{}: {}", path.display(), error.kind())),
+            _ => End::failed(format!("standard input: {}", error.kind())),
+        }
     }
 }
 

@@ -19,7 +19,8 @@ use crate::output::{End, Exit, shown, shown_json};
 
 pub(crate) fn run(args: &InspectArgs, out: &mut impl Write) -> Result<Exit, End> {
     let source = Source::of(args.stdin.as_deref(), args.token_file.as_deref())?;
-    let line = source.lines()?.next()?.ok_or_else(|| End::failed("no token was given"))?;
+    let line = source.lines()?.next().map_err(|error| source.unreadable(&error))?;
+    let line = line.ok_or_else(|| End::failed("no token was given"))?;
     let now = args.now.map_or_else(|| SystemClock.now().wall, |at| at.0);
     // What is no UTF-8 becomes visible as such; it is no token in any case.
     let text = String::from_utf8_lossy(&line);

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version come by this way too.
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Good };
-            let printed = error.print();
+            let printed = args::without_tokens(error).print();
             return printed.map_or_else(|failed| ended(&failed.into()), |()| exit.into());
         }
     };

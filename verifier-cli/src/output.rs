@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
+
+use verifier::config::{ConfigError, Problem};
 
 /// The exit status of a command that came to its end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -40,6 +43,15 @@ pub(crate) enum End {
 impl End {
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::Failed(message.into())
+    }
+
+    /// About a configuration, by the name of its file.
+    pub(crate) fn config(file: &Path, error: &ConfigError) -> Self {
+        match error.problem() {
+            // Says the name itself.
+            Problem::File(_) => Self::failed(error.to_string()),
+            _ => Self::failed(format!("{}: {error}", file.display())),
+        }
     }
 
     /// A closed pipe ends as other programs end by SIGPIPE, so that nobody takes it for "all verified".

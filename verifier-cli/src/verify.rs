@@ -27,7 +27,7 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut impl Write) -> Result<Exit, End> 
 
     let mut lines = source.lines()?;
     let mut worst = None;
-    while let Some(line) = lines.next()? {
+    while let Some(line) = lines.next().map_err(|error| source.unreadable(&error))? {
         let verdict = runtime.block_on(verify(&verifier, &line, freshness));
         worst = worst.max(Some(exit(&verdict)));
         let text = if args.json {
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut impl Write) -> Result<Exit, End> 
 }
 
 fn build(args: &VerifyArgs) -> Result<Verifier, End> {
-    let about = |error| End::failed(format!("{}: {error}", args.config.display()));
+    let about = |error| End::config(&args.config, &error);
     let config = VerifierConfig::from_file(&args.config).map_err(about)?;
     let backends = match args.now {
         Some(at) => Backends::new().clock(Arc::new(ShiftedClock::starting_at(at.0))),

@@ -399,6 +399,72 @@ fn a_wrong_command_line_exits_with_3_and_help_with_0() {
 }
 
 #[test]
+fn a_token_in_the_wrong_place_of_the_command_line_is_not_repeated() {
+    let token = some_token();
+    let opaque = "Zm9vYmFyYmF6cXV4MTIzNA";
+    for token in [token.as_str(), opaque] {
+        let dashed = format!("-{token}");
+        let (long, value) = (format!("--{token}"), format!("--token={token}"));
+        for args in [
+            &[token][..],
+            &["inspect", token],
+            &["inspect", "-", token],
+            &["inspect", &dashed],
+            &["verify", "--config", "x", token, token],
+            &["verify", "--config", "x", "-", token],
+            &["verify", "--config", "x", &dashed],
+            &["verify", "--config", "x", &long],
+            &["verify", "--config", "x", &value],
+            &["verify", "--config", "x", "--now", token, "-"],
+            &["verify", "--config", "x", "--freshness", token, "-"],
+            &["config", token],
+            &["config", "example", token],
+            &["demo", token],
+        ] {
+            let ran = run(args, b"");
+            assert_eq!(ran.status, 3, "{args:?}: {ran:?}");
+            assert!(!ran.err.is_empty() && !ran.err.contains(token) && !ran.out.contains(token), "{ran:?}");
+        }
+    }
+    // What was mistyped and is no token is told.
+    for (args, told) in [
+        (&["verfiy"][..], "verfiy"),
+        (&["verify", "--confg", "x"], "--confg"),
+        (&["verify", "--config", "x", "--now", "2026-01-31T12:00:00", "-"], "2026-01-31T12:00:00"),
+        (&["verify", "--config", "x", "--now", "2026-01-31T12:00:00", "-"], "--now <TIME>"),
+        (&["inspect", "a.b.c"], "[-]"),
+    ] {
+        let ran = run(args, b"");
+        assert!(ran.err.contains(told), "{told}: {ran:?}");
+    }
+}
+
+fn some_token() -> String {
+    AuthorizationServer::start().unwrap().issue(TokenRequest::new()).token
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_once() {
+    let site = Site::new("jwks");
+    let folder = site.folder.path().to_str().unwrap();
+    let nowhere = format!("{folder}/nowhere.toml");
+    let config = site.config();
+    let config = config.to_str().unwrap();
+    for (args, file) in [
+        (&["verify", "--config", &nowhere, "-"][..], nowhere.as_str()),
+        (&["verify", "--config", folder, "-"], folder),
+        (&["config", "check", &nowhere], &nowhere),
+        (&["verify", "--config", config, "--token-file", &nowhere], &nowhere),
+        (&["verify", "--config", config, "--token-file", folder], folder),
+        (&["inspect", "--token-file", folder], folder),
+    ] {
+        let ran = run(args, b"token\n");
+        assert_eq!((ran.status, ran.out.as_str()), (3, ""), "{ran:?}");
+        assert_eq!(ran.err.matches(file).count(), 1, "{ran:?}");
+    }
+}
+
+#[test]
 fn a_closed_pipe_ends_quietly_and_is_no_success() {
     let site = Site::new("jwks");
     let token = site.good();

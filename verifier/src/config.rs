@@ -6,6 +6,7 @@ mod issuer;
 mod message;
 mod one_of;
 mod secret;
+mod shown;
 mod span;
 mod warning;
 

@@ -44,4 +44,5 @@ pub use verifier_jwks as jwks;
 /// The code of the documents compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../docs/guide.md")]
 pub struct Documents;

@@ -669,6 +669,16 @@ fn addresses_and_files_of_the_transport_name_their_key() {
             &["password"],
         ),
         (one(JWKS).replace("https://as.example", "my-issuer"), "issuer[0].keys.url", &["issuer"]),
+        (
+            jwks(&format!("[issuer.connect]\n'https://as.example' = 'https://me:{CANARY}@idp'")),
+            "issuer[0].connect.\"https://as.example\"",
+            &["password"],
+        ),
+        (
+            jwks(&format!("[issuer.connect]\n'https://as.example' = 'http://me:{CANARY}@idp'")),
+            "issuer[0].connect.\"https://as.example\"",
+            &["http"],
+        ),
         (jwks("ca_file = '/nowhere/ca.pem'"), "issuer[0].ca_file", &["/nowhere/ca.pem"]),
         (jwks(&no_pem), "issuer[0].ca_file", &["certificate"]),
         (jwks(&format!("proxy = 'socks5://me:{CANARY}@x'")), "issuer[0].proxy", &["http"]),
@@ -721,4 +731,40 @@ fn a_file_is_json_by_its_name() {
     let path = folder.path().join("verifier.toml");
     std::fs::write(&path, jwks("")).unwrap();
     VerifierConfig::from_file(&path).unwrap().build().unwrap();
+}
+
+#[test]
+fn debug_of_a_configuration_shows_no_password() {
+    let toml = introspection(&format!(
+        "headers = {{ X-Api-Key = '{CANARY}' }}\nparameters = {{ pass = '{CANARY}' }}"
+    ));
+    let toml =
+        toml.replacen("audience =", &format!("proxy = 'http://me:{CANARY}@proxy:3128'\naudience ="), 1);
+    let config = VerifierConfig::from_toml(&toml).unwrap();
+    let verifier = config.build().unwrap();
+    let shown = format!("{config:?} {verifier:?} {:?}", verifier.health());
+    assert!(!shown.contains(CANARY), "{shown}");
+    assert!(shown.contains("proxy") && shown.contains("X-Api-Key"), "{shown}");
+}
+
+#[test]
+fn types_are_not_widened_where_they_alone_tell_an_access_token() {
+    let at_jwt = |types: &str| {
+        let toml = jwks(&format!("types = {types}")).replacen("profile = 'generic'", "profile = 'at+jwt'", 1);
+        assert!(toml.contains("'at+jwt'"), "{toml}");
+        toml
+    };
+    // With no other mark an ID token of the same issuer would pass for an access token.
+    all_refused(&[
+        (at_jwt("['JWT']"), "issuer[0].types", &["at+jwt", "generic"]),
+        (at_jwt("['at+jwt', 'JWT']"), "issuer[0].types", &["at+jwt", "generic"]),
+        (jwks("types = []"), "issuer[0].types", &["empty"]),
+        (
+            introspection("").replacen("audience =", "types = ['JWT']\naudience =", 1),
+            "issuer[0].types",
+            &["introspection"],
+        ),
+    ]);
+    build(&at_jwt("['AT+JWT']")).unwrap();
+    build(&jwks("types = ['JWT', 'vnd.example+jwt']")).unwrap();
 }

@@ -84,7 +84,7 @@ async fn metadata_that_names_plain_http_is_not_followed_though_the_detour_is() {
         server.origin()
     );
     let verifier = stage.build(&toml);
-    assert_eq!(code(&verifier.verify(&server.issue(TokenRequest::new()).token).await), "keys_not_loaded");
+    assert_eq!(code(&verifier.verify(&server.issue(TokenRequest::new()).token).await), "misconfigured");
     let why = verifier.health().keys.unwrap().last_error.unwrap();
     assert_eq!(why.code(), "misconfigured");
     assert_eq!(server.counts().jwks, 0);

@@ -106,6 +106,7 @@ impl IssuerConfig {
             StrategyName::Introspection => {
                 self.refuse("keys", self.keys.is_some())?;
                 self.refuse("verified_tokens", self.verified_tokens.is_some())?;
+                self.refuse("types", self.types.is_some())?;
                 let section = self.revocation.clone().unwrap_or_default();
                 self.refuse("revocation.when_unknown", section.when_unknown.is_some())?;
                 self.refuse("revocation.check_when", section.check_when.is_some())?;
@@ -287,6 +288,20 @@ impl IssuerConfig {
             profile.roles = owned(pointers);
         }
         if let Some(types) = &self.types {
+            if types.is_empty() {
+                return Err(ConfigError::invalid("types", "is empty: every token would be refused"));
+            }
+            // RFC 8725 §3.11: without other marks, an ID token of the same issuer would pass.
+            let own = |one: &String| profile.types.iter().any(|known| known.eq_ignore_ascii_case(one));
+            if let Some(other) = types.iter().find(|one| profile.refused_marks.is_empty() && !own(one)) {
+                return Err(ConfigError::invalid(
+                    "types",
+                    format_args!(
+                        "{other:?} contradicts profile {name:?}, which knows access tokens by their type alone; \
+                         profile \"generic\" tells them by other marks too"
+                    ),
+                ));
+            }
             profile.types = owned(types);
         }
         let rules = IssuerRules::any_of(names.iter().map(|name| &**name), profile).map_err(policy_error)?;

@@ -36,7 +36,13 @@ impl IssuerConfig {
         for (from, to) in &self.connect {
             // The tokens and secrets that are meant for `from` go to `to`.
             Endpoint::parse(to, site.schemes).map_err(|error| {
-                ConfigError::invalid(format!("connect.{from:?}"), format_args!("{to}: {error}"))
+                let key = format!("connect.{from:?}");
+                // Not quoted where it may hold a password.
+                if to.contains('@') {
+                    ConfigError::invalid(key, error)
+                } else {
+                    ConfigError::invalid(key, format_args!("{to}: {error}"))
+                }
             })?;
             config = config.connect(from, to);
         }

@@ -41,7 +41,7 @@ pub enum StrategyName {
 }
 
 /// One issuer: its name, how its tokens are verified, and what they must say.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct IssuerConfig {
@@ -215,7 +215,7 @@ pub enum ClientAuthName {
 }
 
 /// The introspection endpoint and what is kept of its answers.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct IntrospectionSection {
