@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-pub(crate) use self::material::prepare;
+pub(crate) use self::material::{prepare, public_thumbprint};
 use crate::algorithm::{Algorithm, AlgorithmSet};
 use crate::header::MAX_KID_LEN;
 use crate::json::{Json, Object};
@@ -179,6 +179,26 @@ pub(crate) fn place<'j>(jwk: &'j Object, rules: &KeyRules) -> Option<(&'j str, A
     check_usage(jwk).ok()?;
     let algorithm = algorithm(jwk, Kind::of(jwk).ok()?, rules).ok()?;
     Some((kid(jwk).ok()??, algorithm))
+}
+
+/// The thumbprint of a key whose private parts stand in this JWK.
+pub(crate) fn exposed(jwk: &Object, rules: &KeyRules, backend: &dyn SignatureBackend) -> Option<[u8; 32]> {
+    let kind = Kind::of(jwk).ok()?;
+    if kind.private_members().iter().all(|name| jwk.get(name).is_none()) {
+        return None;
+    }
+    let member = |name| bytes(jwk, name).ok();
+    match kind {
+        Kind::Rsa => {
+            public_thumbprint(KeyMaterial::Rsa { n: &member("n")?, e: &member("e")? }, rules, backend)
+        }
+        Kind::Ec(curve) => {
+            let (x, y) = (member("x")?, member("y")?);
+            public_thumbprint(KeyMaterial::Ec { curve, x: &x, y: &y }, rules, backend)
+        }
+        Kind::Ed25519 => public_thumbprint(KeyMaterial::Ed25519 { x: &member("x")? }, rules, backend),
+        Kind::Secret => None,
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

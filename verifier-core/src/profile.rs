@@ -240,7 +240,7 @@ impl TokenProfile {
         }
         // An empty text identifies nobody, and no revocation could name it.
         let missing = |name: &Text| match claims.get(name) {
-            None => true,
+            None | Some(Json::Null) => true,
             Some(value) => value.as_str().is_some_and(str::is_empty),
         };
         if self.required.iter().any(missing) {

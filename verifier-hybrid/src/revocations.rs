@@ -33,8 +33,8 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
 /// least the longest lifetime of a token, counted from the later of its instant and its arrival here. Both clocks have
 /// to have passed that point, so that neither setting the clock nor a sleeping machine drops a rule early.
 ///
-/// A look-up takes no lock while the list is empty, never waits for anything but the copying of one rule, and
-/// allocates nothing.
+/// A look-up takes no lock while the list is empty, and allocates nothing. The rules lie on 64 shelves: it waits only for
+/// a writer at its own, who puts one rule there or, when the list is full, clears away those whose time is over.
 pub struct Revocations {
     shelves: Shelves,
     clock: Arc<dyn Clock>,

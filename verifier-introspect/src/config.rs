@@ -70,7 +70,7 @@ impl Default for Cache {
 }
 
 /// How one endpoint is asked, and how its answers are kept. Start from [`new`](Self::new) and change fields.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct IntrospectionConfig {
     /// How this service authenticates.
@@ -85,7 +85,8 @@ pub struct IntrospectionConfig {
     /// Greatest age of an active answer that is kept for when the server can't be asked, of use to a hybrid verifier
     /// that allows stale answers; zero, the default, if none is. More than `freshness` otherwise.
     pub stale_allowance: Duration,
-    /// Greatest age of an active answer that names no `exp`; [`DEFAULT_WITHOUT_EXPIRY`].
+    /// Greatest age of an active answer that names no `exp`, where the token, verified locally, names none either;
+    /// [`DEFAULT_WITHOUT_EXPIRY`].
     pub without_expiry: Duration,
     /// How many answers are kept.
     pub cache: Cache,
@@ -167,6 +168,28 @@ impl IntrospectionConfig {
             without_expiry: self.without_expiry,
             negative: self.negative_ttl,
         }
+    }
+}
+
+impl fmt::Debug for IntrospectionConfig {
+    /// Of parameters and headers the names: a value may be a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |pairs: &[(String, String)]| -> Vec<String> {
+            pairs.iter().map(|(name, _)| name.clone()).collect()
+        };
+        f.debug_struct("IntrospectionConfig")
+            .field("client_auth", &self.client_auth)
+            .field("freshness", &self.freshness)
+            .field("negative_ttl", &self.negative_ttl)
+            .field("stale_allowance", &self.stale_allowance)
+            .field("without_expiry", &self.without_expiry)
+            .field("cache", &self.cache)
+            .field("limits", &self.limits)
+            .field("upstream", &self.upstream)
+            .field("token_type_hint", &self.token_type_hint)
+            .field("parameters", &names(&self.parameters))
+            .field("headers", &names(&self.headers))
+            .finish()
     }
 }
 

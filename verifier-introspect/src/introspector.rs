@@ -247,7 +247,7 @@ impl Introspector {
         }
         match self.0.answers.refusal(&key, arrival) {
             Some(why) => Look::Refused { why, last },
-            None => Look::Ask { known, last },
+            None => Look::Ask { known },
         }
     }
 
@@ -369,7 +369,7 @@ pub(crate) enum Look {
     /// The server refused to answer for it a short while ago.
     Refused { why: Unavailable, last: Option<Arc<Record>> },
     /// Nothing that will do. `known`: it was active when last asked.
-    Ask { known: bool, last: Option<Arc<Record>> },
+    Ask { known: bool },
 }
 
 /// One token to ask about, with the demand of the first who asked.

@@ -18,30 +18,31 @@ impl RevocationChecker for Introspector {
         let request = query.request;
         let arrival = request.arrival;
         let verified = Verified { who: *query.who, expires_at: query.expires_at };
-        let last = match self.look(request.token, arrival, query.freshness, Some(&verified)) {
+        match self.look(request.token, arrival, query.freshness, Some(&verified)) {
             Look::Answer(record) => return Asked::Ready(said(&record)),
             Look::Refused { why, last } => return Asked::Ready(could_not(why, last.as_ref())),
-            Look::Ask { last, .. } => last,
-        };
+            Look::Ask { .. } => {}
+        }
         let question = match self.question(request.token, arrival, query.freshness, Some(verified), true) {
             Ok(question) => question,
             Err(why) => return Asked::Ready(Ok(RevocationStatus::Unacceptable { as_of: arrival, why })),
         };
         let deadline = request.deadline;
-        let token = question.key.token;
+        let key = question.key;
         Asked::Pending(Box::pin(async move {
-            match self.ask(question, deadline).await {
+            let why = match self.ask(question, deadline).await {
                 Ok(record) => match &record.status {
-                    Status::Refused(why) => could_not(*why, last.as_ref()),
-                    _ => said(&record),
+                    Status::Refused(why) => *why,
+                    _ => return said(&record),
                 },
-                Err(why) => {
-                    // An event while we waited ends what was known before.
-                    let last =
-                        last.filter(|record| !record.is_touched(self.log(), Some(&verified.who), token));
-                    could_not(why, last.as_ref())
-                }
-            }
+                Err(why) => why,
+            };
+            // What is known by now: an answer that came while we waited counts, and an event ends what was known.
+            let last = self.0.answers.latest(&key, arrival).filter(|record| {
+                !matches!(record.status, Status::Lapsed)
+                    && !record.is_touched(self.log(), Some(&verified.who), key.token)
+            });
+            could_not(why, last.as_ref())
         }))
     }
 

@@ -12,6 +12,7 @@ use verifier_core::evidence::StatusSource;
 use verifier_core::health::HealthNote;
 use verifier_core::revocation::{RevocationChecker, RevocationStatus};
 use verifier_core::time::Clock;
+use verifier_introspect::AnswerFreshness;
 use verifier_testkit::{Fault, Gate, IssuedToken, TokenRequest};
 
 fn jwt(desk: &Desk) -> IssuedToken {
@@ -91,6 +92,40 @@ async fn an_event_during_a_failing_question_ends_what_was_known() {
     let failed = caller.await.unwrap().unwrap_err();
     assert_eq!(failed.why.reason(), U::ServerError);
     assert!(failed.last.is_none());
+}
+
+/// Who waits behind a question that brings "inactive", and whose own question then fails, must not be told that the
+/// token was last known active.
+#[tokio::test]
+async fn an_answer_that_came_during_a_failing_question_is_what_is_known_last() {
+    let desk = Arc::new(Desk::with(|config| {
+        config.freshness = AnswerFreshness::AtMost(secs(1));
+        config.negative_ttl = secs(1);
+        config.stale_allowance = secs(600);
+    }));
+    let issued = jwt(&desk);
+    desk.status(&issued, secs(1)).await.unwrap();
+    let ask = || {
+        let (desk, issued) = (Arc::clone(&desk), issued.clone());
+        tokio::spawn(async move { desk.status(&issued, secs(1)).await })
+    };
+    let gate = Held(Gate::new());
+    desk.server.faults().next(ASKED, 1, Fault::Delay(gate.0.clone()));
+    desk.server.revoke(&issued.token);
+    desk.clock.advance(secs(2));
+    let first = ask();
+    gate.0.arrived(1).await;
+    desk.clock.advance(secs(2));
+    let second = ask();
+    while desk.introspector.in_flight() < 2 {
+        tokio::task::yield_now().await;
+    }
+    desk.server.faults().next(ASKED, 1, Fault::Status(500, String::new()));
+    gate.0.open();
+    assert!(matches!(first.await.unwrap(), Ok(RevocationStatus::Inactive { .. })));
+    let failed = second.await.unwrap().unwrap_err();
+    assert_eq!(failed.why.reason(), U::ServerError);
+    assert!(matches!(failed.last, Some(RevocationStatus::Inactive { .. })), "{:?}", failed.last);
 }
 
 #[tokio::test]

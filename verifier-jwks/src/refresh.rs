@@ -283,10 +283,11 @@ impl RefreshState {
         true
     }
 
-    /// There was nothing to send an attempt on; the attempt itself has been [lost](Self::lost).
-    pub fn unsent(&mut self, why: Unavailable, now: Now, random: u64) {
+    /// There was nothing to send an attempt on; the attempt itself has been [lost](Self::lost). `false`, and nothing
+    /// changes, if another one is under way.
+    pub fn unsent(&mut self, why: Unavailable, now: Now, random: u64) -> bool {
         if self.airborne.is_some() {
-            return;
+            return false;
         }
         match &mut self.failing {
             // The loss has been counted.
@@ -296,6 +297,7 @@ impl RefreshState {
                 self.fail(Failure::Other(why), now, random);
             }
         }
+        true
     }
 
     fn end(&mut self, attempt: u64) -> Option<Airborne> {

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderValue;
 use verifier_core::algorithm::Algorithm;
+use verifier_core::endpoint::Endpoint;
 use verifier_core::error::Unavailable;
 use verifier_core::key::KeySet;
 
@@ -90,17 +91,21 @@ pub enum KeyFormat {
 
 /// The validator of a representation (RFC 9110 §8.8.3): compared, sent back, never read.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ETag(HeaderValue);
+pub struct ETag {
+    value: HeaderValue,
+    /// The address that gave it, where a source has several: it means nothing to another.
+    given_by: Option<Endpoint>,
+}
 
 impl ETag {
     /// The value of an `ETag` header.
     pub const fn new(value: HeaderValue) -> Self {
-        Self(value)
+        Self { value, given_by: None }
     }
 
     /// The value for `If-None-Match`.
     pub const fn value(&self) -> &HeaderValue {
-        &self.0
+        &self.value
     }
 }
 

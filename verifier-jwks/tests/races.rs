@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use futures::executor::block_on;
 use futures::future::{BoxFuture, pending};
 use verifier_core::error::Unavailable;
@@ -159,5 +160,84 @@ fn a_first_set_that_lands_between_the_look_and_the_decision_is_looked_at() {
     assert_eq!(race.verify_at_once(), None);
     race.when_the_clock_is_read();
     assert_eq!(race.verify_at_once(), Some(Ok(())));
+    assert_eq!(race.source.fetches.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_first_set_that_lands_while_readiness_is_looked_at_is_not_fetched_again() {
+    let race = Race::new();
+    assert_eq!(race.verify_at_once(), None);
+    // The first reading is for the look, the second for the decision.
+    let (clock, runtime) = (Arc::clone(&race.clock), Arc::clone(&race.runtime));
+    *race.clock.hook.lock().unwrap() = Some(Box::new(move || {
+        *clock.hook.lock().unwrap() = Some(Box::new(move || assert_eq!(runtime.run(), 1)));
+    }));
+    assert_eq!(race.verifier.store().ready(None).now_or_never(), Some(Ok(())));
+    assert_eq!(race.source.fetches.load(Ordering::SeqCst), 1);
+    assert_eq!(race.runtime.run(), 0);
+}
+
+#[test]
+fn an_attempt_that_could_not_be_spawned_does_not_end_the_next_one() {
+    /// Takes no first task; while it refuses, another caller's is taken.
+    struct Refusing {
+        held: HeldRuntime,
+        meanwhile: Mutex<Option<Hook>>,
+    }
+
+    impl fmt::Debug for Refusing {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Refusing")
+        }
+    }
+
+    impl Runtime for Refusing {
+        fn try_spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), NoRuntime> {
+            let meanwhile = self.meanwhile.lock().unwrap().take();
+            let Some(meanwhile) = meanwhile else { return self.held.try_spawn(task) };
+            drop(task);
+            meanwhile();
+            Err(NoRuntime)
+        }
+
+        fn sleep(&self, _: Duration) -> Result<BoxFuture<'static, ()>, NoRuntime> {
+            Ok(Box::pin(pending()))
+        }
+    }
+
+    /// Takes more than one look at it.
+    #[derive(Debug)]
+    struct Slow(Arc<Published>);
+
+    #[async_trait]
+    impl KeySource for Slow {
+        async fn fetch(&self, known: Option<&ETag>) -> Result<Fetched, Unavailable> {
+            tokio::task::yield_now().await;
+            self.0.fetch(known).await
+        }
+    }
+
+    let race = Race::new();
+    let runtime = Arc::new(Refusing { held: HeldRuntime::default(), meanwhile: Mutex::default() });
+    let verifier = JwksVerifier::builder(
+        support::rules(race.server.issuer()),
+        support::policy(),
+        Arc::new(Slow(Arc::clone(&race.source))),
+        Env::new(Arc::clone(&race.clock) as _, Arc::clone(&runtime) as _),
+    )
+    .build()
+    .unwrap();
+    let ask = {
+        let (verifier, server, now) = (verifier.clone(), Arc::clone(&race.server), race.clock.inner.now());
+        move || {
+            let token = server.issue(TokenRequest::new()).token;
+            let token = AccessToken::new(&token, DEFAULT_MAX_TOKEN_LEN).unwrap();
+            drop(verifier.verify(&VerifyRequest::new(&token, now)));
+        }
+    };
+    *runtime.meanwhile.lock().unwrap() = Some(Box::new(ask.clone()));
+    ask();
+    assert_eq!(runtime.held.run(), 1);
+    assert_eq!(verifier.store().is_usable(race.clock.inner.now()), Ok(()));
     assert_eq!(race.source.fetches.load(Ordering::SeqCst), 1);
 }

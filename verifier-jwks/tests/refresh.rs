@@ -524,3 +524,51 @@ async fn a_set_that_did_not_change_is_confirmed_by_its_validator() {
     assert_eq!(judged.evidence().key_set_age, Some(Duration::ZERO));
     assert!(judged.evidence().from_cache, "unchanged keys keep what they verified");
 }
+
+#[tokio::test]
+async fn a_confirmation_that_says_no_lifetime_leaves_the_one_that_was_said() {
+    let scene = Scene::new();
+    let set = scene.server.jwks().to_string();
+    let verifier = scene.verifier();
+    let token = scene.token();
+    let answer = |status, body: &str| Answer::new(status, body.to_owned()).header("etag", "\"v1\"");
+    scene.server.override_answer(Endpoint::Jwks, answer(200, &set).header("cache-control", "max-age=60"));
+    scene.verify(&verifier, &token).await.unwrap();
+
+    // RFC 9111 §3.2: what a 304 doesn't say stays as it was.
+    scene.server.override_answer(Endpoint::Jwks, answer(304, ""));
+    for _ in 0..3 {
+        scene.advance(48);
+        scene.refreshed(&verifier, &token).await;
+    }
+}
+
+#[tokio::test]
+async fn the_time_is_read_again_after_a_wait_and_never_runs_back() {
+    type Step = fn(&Scene);
+    /// The policy forgives 30 seconds.
+    const LEEWAY: i64 = 30;
+
+    let steps: [(i64, Step); 2] = [
+        // It expires while its key is fetched.
+        (1, |scene| scene.advance(2)),
+        // It was expired when it came, and the clock is set back meanwhile.
+        (-1, |scene| scene.clock.step_wall_back(Duration::from_secs(20))),
+    ];
+    for (left, step) in steps {
+        let scene = Scene::new();
+        let verifier = scene.verifier();
+        let now = scene.clock.unix_seconds();
+        let token = TokenRequest::new().claim("iat", now - 100).claim("exp", now - LEEWAY + left);
+        let token = scene.server.issue(token).token;
+        let gate = Gate::new();
+        scene.server.faults().next(Endpoint::Jwks, 1, Fault::Delay(gate.clone()));
+        let time = async {
+            gate.arrived(1).await;
+            step(&scene);
+            gate.open();
+        };
+        let (verdict, ()) = futures::join!(scene.verify(&verifier, &token), time);
+        rejected(verdict, Rejection::Expired);
+    }
+}

@@ -12,6 +12,8 @@ use futures::future::BoxFuture;
 use support::{Scene, policy, rejected, rules, unavailable};
 use verifier_core::algorithm::{Algorithm, AlgorithmSet};
 use verifier_core::error::{Rejection, Unavailable, UnavailableReason};
+use verifier_core::jwk::KeyRules;
+use verifier_core::key::KeySetError;
 use verifier_core::runtime::{Env, NoRuntime, Runtime};
 use verifier_core::signature::AwsLc;
 use verifier_core::time::Clock as _;
@@ -118,6 +120,16 @@ async fn contradictions_are_refused_when_the_verifier_is_built() {
     let short = StaticSecret::new(Algorithm::Hs256, vec![7; 31].into());
     assert!(StaticSource::secrets([short], Arc::new(AwsLc)).is_err());
     assert!(StaticSource::secrets([], Arc::new(AwsLc)).is_err());
+}
+
+#[tokio::test]
+async fn a_document_gives_no_secrets_whatever_the_rules_say() {
+    let scene = Scene::new();
+    let set = r#"{"keys":[{"kty":"oct","alg":"HS256","k":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}]}"#;
+    let mut rules = KeyRules::new(AlgorithmSet::of(&[Algorithm::Hs256]));
+    rules.allow_symmetric = true;
+    let built = scene.builder(Arc::new(StaticSource::jwk_set(set))).key_rules(rules).build();
+    assert_eq!(built.unwrap_err(), ConfigError::KeySet(KeySetError::NoUsableKey));
 }
 
 #[tokio::test]

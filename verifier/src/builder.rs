@@ -22,6 +22,8 @@ pub struct VerifierBuilder {
     routes: Routes,
     revocations: Arc<Revocations>,
     settings: Settings,
+    /// A call that needs an issuer and came before any.
+    misplaced: Option<&'static str>,
 }
 
 impl Verifier {
@@ -42,6 +44,7 @@ impl Verifier {
                 reveal_expiry: false,
                 realm: None,
             },
+            misplaced: None,
         }
     }
 }
@@ -80,14 +83,23 @@ impl VerifierBuilder {
 
     /// Sends tokens that are no JWT to the issuer that was added last.
     pub fn opaque_tokens(mut self) -> Self {
-        self.routes.opaque = self.routes.routes.len().checked_sub(1);
+        self.routes.opaque = self.last("opaque_tokens");
         self
     }
 
     /// Sends JWTs that name no issuer to the issuer that was added last.
     pub fn danger_tokens_without_issuer(mut self) -> Self {
-        self.routes.nameless = self.routes.routes.len().checked_sub(1);
+        self.routes.nameless = self.last("danger_tokens_without_issuer");
         self
+    }
+
+    /// The issuer that was added last.
+    fn last(&mut self, call: &'static str) -> Option<usize> {
+        let last = self.routes.routes.len().checked_sub(1);
+        if last.is_none() {
+            self.misplaced = Some(call);
+        }
+        last
     }
 
     /// Greatest size of a token in bytes; default 16 KiB, at most 64 KiB.
@@ -121,6 +133,20 @@ impl VerifierBuilder {
     pub fn build(self) -> Result<Verifier, ConfigError> {
         if self.routes.routes.is_empty() {
             return Err(ConfigError::invalid("issuer", "none was added"));
+        }
+        if let Some(call) = self.misplaced {
+            return Err(ConfigError::invalid(
+                call,
+                "was called before an issuer was added, and speaks of the last one",
+            ));
+        }
+        if self
+            .routes
+            .routes
+            .iter()
+            .any(|route| route.names.is_empty() || route.names.iter().any(|name| name.is_empty()))
+        {
+            return Err(ConfigError::invalid("issuer", "was added without a name"));
         }
         let mut names: Vec<&Arc<str>> = self.routes.routes.iter().flat_map(|route| &route.names).collect();
         names.sort_unstable();

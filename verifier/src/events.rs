@@ -1,9 +1,17 @@
-//! One event a verdict, for the feature `tracing`: at debug level, since whoever sends junk would fill the log
-//! otherwise. Strategy and code, never token, subject, key id or issuer.
+//! One span and one event a verdict, for the feature `tracing`: at debug level, since whoever sends junk would fill the
+//! log otherwise. Strategy and code, never token, subject, key id or issuer.
 
+use std::future::Future;
+
+use tracing::Instrument as _;
 use verifier_core::claims::VerifiedToken;
 use verifier_core::error::VerifyError;
 use verifier_core::evidence::Strategy;
+
+/// What is asked on behalf of one verification is told inside its span.
+pub(crate) fn spanned<F: Future>(verification: F) -> impl Future<Output = F::Output> {
+    verification.instrument(tracing::debug_span!("verify"))
+}
 
 /// `only` is the strategy of a handle that has but one issuer: which of several refused isn't known here.
 pub(crate) fn verdict(verdict: &Result<VerifiedToken, VerifyError>, only: Option<Strategy>) {

@@ -225,7 +225,10 @@ impl<'a> RequestBuilder<'a> {
     /// As [`Verifier::verify`]; [`UnavailableReason::NoRevocationSource`] if a freshness is demanded of a strategy that
     /// can't see revocations.
     pub async fn verify(self) -> Result<VerifiedToken, VerifyError> {
+        #[cfg(not(feature = "tracing"))]
         let verdict = self.judge().await;
+        #[cfg(feature = "tracing")]
+        let verdict = crate::events::spanned(self.judge()).await;
         #[cfg(feature = "tracing")]
         crate::events::verdict(&verdict, self.verifier.shared.only_strategy);
         verdict

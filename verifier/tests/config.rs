@@ -332,6 +332,11 @@ fn who_we_are_and_what_a_token_looks_like_has_to_be_said() {
         (jwks("leeway = '6m'"), "issuer[0].leeway", &["360s", "300s"]),
         (jwks("max_age = '0s'"), "issuer[0].max_age", &["zero"]),
         (jwks("max_lifetime = '0s'"), "issuer[0].max_lifetime", &["zero"]),
+        (
+            jwks("max_lifetime = '2days'"),
+            "issuer[0].max_lifetime",
+            &["2days", "revocations.retention", "1day"],
+        ),
     ]);
 }
 
@@ -608,6 +613,13 @@ fn issuers_are_told_apart() {
             &["https://login.example/a/v2.0"],
         ),
         (tenants("tenants = ['a']"), "issuer[0].keys.url", &["tenants"]),
+        (
+            format!(
+                "[[issuer]]\nissuer = 'https://login.example/{{tenantid}}/v2.0'\n{INTROSPECTION}tenants = ['a', 'b']\n{ASK}"
+            ),
+            "issuer[0].tenants",
+            &["\"jwks\""],
+        ),
     ]);
     // Both strategies with introspect-by-default do not both claim opaque tokens: among several it has to be said.
     build(&format!(

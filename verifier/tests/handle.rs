@@ -365,6 +365,10 @@ fn a_builder_refuses_what_a_configuration_refuses() {
     one().build().unwrap();
     assert_eq!(refused(Verifier::builder()), "issuer");
     assert_eq!(refused(one().issuer("https://as.example", backend.clone())), "issuer");
+    assert_eq!(refused(Verifier::builder().issuer("", backend.clone())), "issuer");
+    assert_eq!(refused(Verifier::builder().issuers([], backend.clone())), "issuer");
+    let early = Verifier::builder().opaque_tokens().issuer("https://as.example", backend.clone());
+    assert_eq!(refused(early), "opaque_tokens");
     assert_eq!(refused(one().max_token_size(0)), "max_token_size");
     assert_eq!(refused(one().max_token_size(65_537)), "max_token_size");
     assert_eq!(refused(one().deadline(Duration::ZERO)), "deadline");

@@ -42,6 +42,20 @@ pub(crate) fn prepare(
     Ok(VerificationKey::new(kid, identity, prepared))
 }
 
+/// The thumbprint that this public key has, or would have, as a [`VerificationKey`]; `None` for an RSA key that can't
+/// be one.
+pub(crate) fn public_thumbprint(
+    material: KeyMaterial<'_>,
+    rules: &KeyRules,
+    backend: &dyn SignatureBackend,
+) -> Option<[u8; 32]> {
+    let material = match material {
+        KeyMaterial::Rsa { n, e } => check_rsa(n, e, rules.max_rsa_bits).ok()?,
+        other => other,
+    };
+    Some(thumbprint(&material, backend))
+}
+
 /// RFC 7518 §6.3.1. The modulus may carry one leading zero byte, before a byte whose high bit is set: several
 /// libraries write numbers with room for a sign, and the number is the same. It is stripped first, so that the key has
 /// one identity either way. Nothing more is forgiven.

@@ -115,7 +115,7 @@ impl KeySet {
         }
 
         let mut read = Vec::with_capacity(published.len());
-        let (mut skipped, mut spoilt) = (Vec::new(), Vec::new());
+        let (mut skipped, mut spoilt, mut exposed) = (Vec::new(), Vec::new(), Vec::new());
         for (index, key) in published.iter().enumerate() {
             match import(key, rules, backend) {
                 Ok(key) => read.push((index, key)),
@@ -123,9 +123,23 @@ impl KeySet {
                     skipped.push(SkippedKey { index, kid, reason });
                     let place = key.as_object().and_then(|jwk| jwk::place(jwk, rules));
                     spoilt.extend(place.map(|(kid, algorithm)| (kid.into(), algorithm)));
+                    exposed.extend(key.as_object().and_then(|jwk| jwk::exposed(jwk, rules, backend)));
                 }
             }
         }
+        // Whoever reads the set can sign with these, under whatever id and algorithm they stand there once more. (What
+        // stands in a spoilt place goes with that.)
+        let leaked = read.extract_if(.., |(_, key)| {
+            exposed.contains(key.identity().thumbprint())
+                && !spoilt.iter().any(|(id, algorithm): &(Box<str>, Algorithm)| {
+                    key.kid() == Some(id) && key.algorithm() == *algorithm
+                })
+        });
+        skipped.extend(leaked.map(|(index, key)| SkippedKey {
+            index,
+            kid: key.kid,
+            reason: SkipReason::PrivateMembers,
+        }));
         let set = Self::assemble(read, skipped, spoilt);
         if set.keys.is_empty() { Err(KeySetError::NoUsableKey) } else { Ok(set) }
     }

@@ -128,6 +128,18 @@ fn duplicate_members_cost_the_key_or_the_set() {
 }
 
 #[test]
+fn a_key_whose_private_part_is_published_elsewhere_in_the_set_is_not_used() {
+    // Under another id, without one, and with a member twice, which makes that copy unreadable.
+    for leaked in [r#","kid":"b","d":"AAAA""#, r#","d":"AAAA""#, r#","d":"AAAA","d":"AAAA""#] {
+        let keys = set(&[named(1, "a"), ed(1, ""), named(2, "good"), ed(1, leaked)]);
+        assert_eq!(keys.kids().collect::<Vec<_>>(), ["good"], "{leaked}");
+        assert_eq!(reasons(&keys)[..2], [0, 1].map(|index| (index, SkipReason::PrivateMembers)), "{leaked}");
+        assert!(matches!(keys.select(Some("a"), Algorithm::Ed25519), Selection::Unknown), "{leaked}");
+        assert!(matches!(keys.select(None, Algorithm::Ed25519), Selection::Found(_)), "{leaked}");
+    }
+}
+
+#[test]
 fn one_bad_key_costs_only_itself() {
     let keys = set(&[
         ed(1, r#","kid":"enc","use":"enc""#),

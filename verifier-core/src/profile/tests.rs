@@ -30,6 +30,20 @@ fn a_profile_is_found_by_its_name() {
     }
 }
 
+#[test]
+fn a_required_claim_of_ones_own_that_says_nothing_is_missing() {
+    for (mut profile, header) in profiles() {
+        profile.required.push("tenant".into());
+        let claims = Claims::of(&profile);
+        let verdict = |claims: &Claims| judged(&profile, &header, &claims.text()).err();
+        assert_eq!(verdict(&claims.clone().with("tenant", r#""t-1""#)), None, "{}", profile.name);
+        for nothing in ["null", r#""""#] {
+            let claims = claims.clone().with("tenant", nothing);
+            assert_eq!(verdict(&claims), Some(Rejection::MissingClaim), "{}: {nothing}", profile.name);
+        }
+    }
+}
+
 // E10
 #[test]
 fn the_type_is_a_media_type_of_the_profile() {

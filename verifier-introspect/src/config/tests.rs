@@ -40,3 +40,16 @@ fn a_contradiction_names_both_numbers() {
     config.freshness = AnswerFreshness::AtMost(Duration::ZERO);
     assert_eq!(config.validate(), Ok(()));
 }
+
+#[test]
+fn the_values_of_headers_are_not_shown() {
+    let mut config = IntrospectionConfig::new(ClientAuth::None);
+    config.headers.push(("x-api-key".to_owned(), "canary".to_owned()));
+    config.parameters.push(("api_key".to_owned(), "canary".to_owned()));
+    let shown = format!("{config:?}");
+    assert!(
+        shown.contains("x-api-key") && shown.contains("api_key") && shown.contains("negative_ttl"),
+        "{shown}"
+    );
+    assert!(!shown.contains("canary"), "{shown}");
+}

@@ -212,6 +212,17 @@ fn the_server_may_ask_for_a_longer_rest() {
 }
 
 #[test]
+fn no_server_may_ask_for_a_rest_without_end() {
+    let mut state = state();
+    let decision = state.decide(Trigger::FirstUse(None), at(0));
+    let why = Unavailable::new(UnavailableReason::RateLimited).retry_in(Duration::MAX);
+    fail(&mut state, decision, at(0), Failure::Other(why));
+    let retry_in = RefreshConfig::default().backoff_max;
+    let decision = state.decide(Trigger::FirstUse(None), at(0));
+    assert_eq!(decision, Decision::Rest(Knowledge::Unconfirmed { retry_in }));
+}
+
+#[test]
 fn a_lost_attempt_teaches_nothing_and_the_second_one_is_a_failure() {
     let mut state = loaded(at(0));
     let Decision::Ask(first) = state.decide(Trigger::FirstUse(None), at(1_000)) else { panic!() };

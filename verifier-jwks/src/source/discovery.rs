@@ -31,10 +31,10 @@ pub struct DiscoverySource {
 struct Memory {
     /// The address, and when the metadata was asked for.
     address: Option<(Endpoint, Now)>,
-    /// The last fetch from this address failed.
+    /// The last fetch from this address failed, or didn't end.
     suspect: bool,
-    /// Where the last set came from: a validator holds there and nowhere else.
-    served_by: Option<Endpoint>,
+    /// The metadata was asked for, and the fetch ended before there was an answer: its time was over.
+    cut_short: bool,
 }
 
 impl DiscoverySource {
@@ -53,25 +53,41 @@ impl DiscoverySource {
 
     async fn address(&self) -> Result<Endpoint, Unavailable> {
         let now = self.clock.now();
-        let (known, suspect) = {
-            let memory = self.memory();
-            (memory.address.clone(), memory.suspect)
-        };
-        match known {
-            Some((address, since)) if !suspect && now.since(since) < METADATA_MAX_AGE => Ok(address),
-            known => match self.discovery.metadata().await {
-                Ok(metadata) => {
-                    let address = self.judge(metadata.jwks_uri())?;
-                    let mut memory = self.memory();
-                    memory.address = Some((address.clone(), now));
-                    memory.suspect = false;
-                    Ok(address)
+        let known = {
+            let mut memory = self.memory();
+            let known = memory.address.clone();
+            // Metadata that used up the whole of a fetch must not use up the next one too.
+            let cut_short = std::mem::take(&mut memory.cut_short);
+            match known {
+                Some((address, since))
+                    if cut_short || (!memory.suspect && now.since(since) < METADATA_MAX_AGE) =>
+                {
+                    return Ok(address);
                 }
-                // Metadata that can't be had takes away no address that works; metadata that is wrong does.
-                Err(why) => match known {
-                    Some((address, _)) if !suspect && why.is_server_failure() => Ok(address),
-                    _ => Err(why),
-                },
+                known => {
+                    memory.cut_short = true;
+                    known
+                }
+            }
+        };
+        let found = self.discovery.metadata().await;
+        self.memory().cut_short = false;
+        match found.and_then(|metadata| self.judge(metadata.jwks_uri())) {
+            Ok(address) => {
+                let mut memory = self.memory();
+                memory.address = Some((address.clone(), now));
+                memory.suspect = false;
+                Ok(address)
+            }
+            // Metadata that can't be had takes away no address that worked; metadata that is wrong does, for good.
+            Err(why) => match known {
+                Some((address, _)) if why.is_server_failure() => Ok(address),
+                _ => {
+                    if why.reason() == UnavailableReason::Misconfigured {
+                        self.memory().address = None;
+                    }
+                    Err(why)
+                }
             },
         }
     }
@@ -96,13 +112,16 @@ impl KeySource for DiscoverySource {
     /// no address, or one that may not be asked.
     async fn fetch(&self, known: Option<&ETag>) -> Result<Fetched, Unavailable> {
         let address = self.address().await?;
-        let known = known.filter(|_| self.memory().served_by.as_ref() == Some(&address));
+        let known = known.filter(|etag| etag.given_by.as_ref() == Some(&address));
         let source = UrlSource::new(address.clone(), Arc::clone(&self.transport), self.limits);
-        let fetched = source.fetch(known).await;
-        let mut memory = self.memory();
-        match &fetched {
-            Ok(_) => memory.served_by = Some(address),
-            Err(_) => memory.suspect = true,
+        // Until it has answered: a fetch whose time is over is dropped, and doesn't come back to say that it failed.
+        let was_suspect = std::mem::replace(&mut self.memory().suspect, true);
+        let mut fetched = source.fetch(known).await;
+        if fetched.is_ok() {
+            self.memory().suspect = was_suspect;
+        }
+        if let Ok(Fetched::Document { etag: Some(etag), .. }) = &mut fetched {
+            etag.given_by = Some(address);
         }
         fetched
     }

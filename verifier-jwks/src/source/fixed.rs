@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use super::{ETag, Fetched, KeyFormat, KeySource};
 
-/// Keys that are configured in place: nothing is ever fetched, and whatever is wrong with them is an error when the
-/// verifier is built.
+/// Keys that are configured in place: nothing is ever fetched. If none of them can be used, that is an error when the
+/// verifier is built; a key of a JWK Set that can't be used beside others that can is skipped, and shown by the health.
 #[derive(Clone, Debug)]
 pub struct StaticSource(Keys);
 

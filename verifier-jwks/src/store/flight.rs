@@ -171,6 +171,8 @@ impl Shared {
             }
             (Ok(Brought::Same { max_age }), Some(previous)) => {
                 let found = all_wanted(&previous.keys);
+                // RFC 9111 §3.2: what a confirmation doesn't say stays as it was said.
+                let max_age = max_age.or(Some(previous.max_age));
                 if tower.refresh.succeeded(attempt, max_age, |kid| found.contains(kid), random()) {
                     self.publish(&tower, Arc::clone(&previous.keys));
                     Outcome::Confirmed
@@ -216,8 +218,10 @@ impl Shared {
     fn unsent(&self) {
         let now = self.env.clock.now();
         let mut tower = self.tower();
-        tower.refresh.unsent(UnavailableReason::NoRuntime.into(), now, random());
-        let ended = self.ended(&mut tower, &Outcome::Failed);
+        let unsent = tower.refresh.unsent(UnavailableReason::NoRuntime.into(), now, random());
+        // If another attempt is under way by now, its waiters and its task are not ours to end.
+        let outcome = if unsent { Outcome::Failed } else { Outcome::Ignored };
+        let ended = self.ended(&mut tower, &outcome);
         drop(tower);
         drop(ended);
     }

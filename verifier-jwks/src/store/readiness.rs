@@ -7,7 +7,7 @@ use verifier_core::health::KeySetHealth;
 use verifier_core::key::KeySet;
 use verifier_core::time::{Instant, Now};
 
-use super::{KeyStore, Reply};
+use super::{KeyStore, Reply, Snapshot};
 use crate::refresh::{Knowledge, Trigger};
 
 impl KeyStore {
@@ -19,8 +19,17 @@ impl KeyStore {
     pub async fn ready(&self, deadline: Option<Instant>) -> Result<(), Unavailable> {
         let env = &self.shared.env;
         loop {
-            let Err(why) = self.is_usable(env.clock.now()) else { return Ok(()) };
-            let retry_in = match self.shared.decide(Trigger::FirstUse(None)) {
+            let now = env.clock.now();
+            let (why, reply) = {
+                let held = self.shared.snapshot.load_full();
+                let Err(why) = self.judge(held.as_deref(), now) else { return Ok(()) };
+                // `None`: another set has landed since, and is looked at instead of being fetched again.
+                let Some(reply) = self.shared.decide_on(held.as_ref(), Trigger::FirstUse(None)) else {
+                    continue;
+                };
+                (why, reply)
+            };
+            let retry_in = match reply {
                 Reply::Wait(flight) => {
                     if let Err(over) = self.landed(flight, deadline).await {
                         return Err(self.last_error().unwrap_or(over));
@@ -49,7 +58,11 @@ impl KeyStore {
     /// # Errors
     /// [`UnavailableReason::KeysStale`]; why the last fetch failed, or [`UnavailableReason::KeysNotLoaded`].
     pub fn is_usable(&self, now: Now) -> Result<(), Unavailable> {
-        match &*self.shared.snapshot.load() {
+        self.judge(self.shared.snapshot.load().as_deref(), now)
+    }
+
+    fn judge(&self, held: Option<&Snapshot>, now: Now) -> Result<(), Unavailable> {
+        match held {
             None => Err(self.last_error().unwrap_or(UnavailableReason::KeysNotLoaded.into())),
             Some(snapshot) if snapshot.age(now) >= snapshot.usable_for => {
                 Err(UnavailableReason::KeysStale.into())

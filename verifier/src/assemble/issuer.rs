@@ -96,6 +96,13 @@ impl IssuerConfig {
             policy: self.policy()?,
             schemes: if self.danger_allow_http { Schemes::DangerPlainHttp } else { Schemes::Secure },
         };
+        if self.strategy != StrategyName::Jwks && names.len() > 1 {
+            return Err(ConfigError::invalid(
+                "tenants",
+                "go with strategy = \"jwks\": an introspection answer need not say whose token it is",
+            ));
+        }
+        self.outlives(workshop)?;
         Ok(match &self.strategy {
             StrategyName::Jwks => {
                 self.refuse("introspection", self.introspection.is_some())?;
@@ -119,6 +126,21 @@ impl IssuerConfig {
             }
             _ => self.hybrid(workshop, site)?,
         })
+    }
+
+    /// A revocation must be remembered for as long as a token may live.
+    fn outlives(&self, workshop: &Workshop<'_>) -> Result<(), ConfigError> {
+        let retention = workshop.revocations.retention();
+        match self.max_lifetime {
+            Some(lifetime) if lifetime.get() > retention => Err(ConfigError::invalid(
+                "max_lifetime",
+                format_args!(
+                    "{lifetime} is more than revocations.retention, {}: a revoked token would outlive its revocation",
+                    crate::config::Span(retention)
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// A setting that the strategy has no use for is refused: whoever wrote it relies on it.
