@@ -1,25 +1,21 @@
 //! What a token, or an introspection answer, says: read once, judged again on every use.
 
-use std::any::{Any, TypeId};
+mod reading;
+mod typed;
+mod verified;
+
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::DeserializeOwned;
-
-use crate::error::{Rejection, VerifyError};
-use crate::evidence::Evidence;
+use self::reading::{Malformed, Read, Reader};
+use self::typed::TypedClaims;
+pub use self::verified::{ClaimsError, InsufficientScope, VerifiedToken};
+use crate::error::Rejection;
 use crate::header::JoseHeader;
 use crate::identity::Identity;
-use crate::json::{Json, Number, Object};
+use crate::json::{Json, Object};
 use crate::policy::IssuerRules;
-use crate::profile::TokenProfile;
-use crate::time::Now;
-
-/// The latest NumericDate that is accepted: 9999-12-31T23:59:59Z.
-const LATEST: i64 = 253_402_300_799;
 
 /// What a token is bound to (RFC 7800).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -100,7 +96,11 @@ impl Facts {
         let unreadable = |_: Malformed| AnswerError::Unreadable;
 
         let issuer = match reader.text("iss").map_err(unreadable)? {
-            // Who answers is the issuer whom we asked; a name that is there must be his.
+            // Who answers is the issuer whom we asked; a name that is there must be his. Of several names it can't be
+            // said which, and events would miss the token under the wrong one.
+            None if rules.names().nth(1).is_some() => {
+                return Err(AnswerError::Rejected(Rejection::MissingClaim));
+            }
             None => rules.issuer().clone(),
             iss => rules.matching(iss).map_err(AnswerError::Rejected)?,
         };
@@ -232,6 +232,11 @@ impl Facts {
         self.members.get(name).filter(|value| !value.is_null())
     }
 
+    /// Whether a claim is absent, null or an empty text.
+    pub(crate) fn says_nothing(&self, name: &str) -> bool {
+        self.claim(name).is_none_or(|value| value.as_str() == Some(""))
+    }
+
     /// All members, as they came.
     pub const fn members(&self) -> &Object {
         &self.members
@@ -248,389 +253,6 @@ impl fmt::Debug for Facts {
             .finish_non_exhaustive()
     }
 }
-
-/// A registered member has a type that it must not have.
-struct Malformed;
-
-/// The registered members, typed.
-struct Read {
-    subject: Option<Box<str>>,
-    client: Option<Box<str>>,
-    audience: Box<[Box<str>]>,
-    scopes: Box<[Box<str>]>,
-    roles: Box<[Box<str>]>,
-    expires_at: Option<i64>,
-    not_before: Option<i64>,
-    issued_at: Option<i64>,
-    jwt_id: Option<Box<str>>,
-    session: Option<Box<str>>,
-    confirmation: Option<Confirmation>,
-}
-
-/// Reads registered members. In a JWT, null and an empty `sub` are malformed; in an answer, both count as absent for
-/// texts and audiences, while times and `cnf` are never null.
-struct Reader<'m> {
-    members: &'m Object,
-    lenient: bool,
-    profile: &'m TokenProfile,
-}
-
-impl<'m> Reader<'m> {
-    fn read(&self) -> Result<Read, Malformed> {
-        let subject = self.text("sub")?;
-        let mut client = None;
-        for name in &self.profile.client_claims {
-            let named = match &**name {
-                "client_id" | "azp" => self.text(name)?,
-                // Private names, which another issuer may use for something else: only a text can name a client.
-                _ => self.members.get(name).and_then(Json::as_str).filter(|text| !text.is_empty()),
-            };
-            client = client.or(named);
-        }
-        Ok(Read {
-            subject: subject.map(Box::from),
-            client: client.map(Box::from),
-            audience: self.audience()?,
-            scopes: self.scopes()?,
-            roles: self.roles(),
-            expires_at: self.date("exp", Round::Down)?,
-            not_before: self.date("nbf", Round::Up)?,
-            issued_at: self.date("iat", Round::Down)?,
-            jwt_id: self.text("jti")?.map(Box::from),
-            session: self.text("sid")?.map(Box::from),
-            confirmation: self.confirmation()?,
-        })
-    }
-
-    fn text(&self, name: &str) -> Result<Option<&'m str>, Malformed> {
-        match self.members.get(name) {
-            None => Ok(None),
-            Some(Json::String(text)) if !text.is_empty() => Ok(Some(text)),
-            // An empty identifier identifies nobody; an empty subject is an error of the issuer.
-            Some(Json::String(_)) if self.lenient || !matches!(name, "sub" | "iss") => Ok(None),
-            Some(Json::Null) if self.lenient => Ok(None),
-            Some(_) => Err(Malformed),
-        }
-    }
-
-    fn date(&self, name: &str, round: Round) -> Result<Option<i64>, Malformed> {
-        let seconds = match self.members.get(name) {
-            None => return Ok(None),
-            Some(Json::Number(Number::Unsigned(seconds))) => {
-                i64::try_from(*seconds).map_err(|_| Malformed)?
-            }
-            Some(Json::Number(Number::Float(seconds))) => round.apply(*seconds).ok_or(Malformed)?,
-            Some(_) => return Err(Malformed),
-        };
-        if (0..=LATEST).contains(&seconds) { Ok(Some(seconds)) } else { Err(Malformed) }
-    }
-
-    fn audience(&self) -> Result<Box<[Box<str>]>, Malformed> {
-        match self.members.get("aud") {
-            None => Ok(Box::default()),
-            Some(Json::Null) if self.lenient => Ok(Box::default()),
-            Some(Json::String(one)) if one.is_empty() && self.lenient => Ok(Box::default()),
-            Some(Json::String(one)) => Ok(Box::new([one.clone()])),
-            Some(Json::Array(list)) => strings(list).ok_or(Malformed),
-            Some(_) => Err(Malformed),
-        }
-    }
-
-    /// RFC 6749 §3.3: scope tokens are separated by single spaces and compared byte for byte.
-    fn scopes(&self) -> Result<Box<[Box<str>]>, Malformed> {
-        let mut scopes: Option<Box<[Box<str>]>> = None;
-        for name in &self.profile.scope_claims {
-            let these: Box<[Box<str>]> = match self.members.get(name) {
-                None => continue,
-                Some(Json::Null) if self.lenient => continue,
-                Some(Json::String(text)) => {
-                    text.split(' ').filter(|one| !one.is_empty()).map(Box::from).collect()
-                }
-                Some(Json::Array(list)) if self.profile.scope_arrays || self.lenient => {
-                    strings(list).ok_or(Malformed)?
-                }
-                Some(_) => return Err(Malformed),
-            };
-            scopes = scopes.or(Some(these));
-        }
-        Ok(scopes.unwrap_or_default())
-    }
-
-    /// Roles are a convenience: what isn't an array of strings there is passed over.
-    fn roles(&self) -> Box<[Box<str>]> {
-        self.profile
-            .roles
-            .iter()
-            .filter_map(|pointer| self.members.pointer(pointer))
-            .filter_map(Json::as_array)
-            .flatten()
-            .filter_map(Json::as_str)
-            .map(Box::from)
-            .collect()
-    }
-
-    /// RFC 7800 §3.1: an object; what can't be confirmed makes the whole token unconfirmable.
-    fn confirmation(&self) -> Result<Option<Confirmation>, Malformed> {
-        let members = match self.members.get("cnf") {
-            None => return Ok(None),
-            Some(Json::Object(members)) => members,
-            Some(_) => return Err(Malformed),
-        };
-        let mut iter = members.iter();
-        let (Some((name, value)), None) = (iter.next(), iter.next()) else {
-            return Ok(Some(Confirmation::Unsupported));
-        };
-        let thumbprint = value
-            .as_str()
-            .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
-            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        Ok(Some(match (name, thumbprint) {
-            ("x5t#S256", Some(bytes)) => Confirmation::CertificateSha256(bytes),
-            ("jkt", Some(bytes)) => Confirmation::JwkThumbprint(bytes),
-            _ => Confirmation::Unsupported,
-        }))
-    }
-}
-
-fn strings(list: &[Json]) -> Option<Box<[Box<str>]>> {
-    list.iter().map(|one| one.as_str().map(Box::from)).collect()
-}
-
-/// Which way a fractional NumericDate goes: never to a longer life.
-#[derive(Clone, Copy)]
-enum Round {
-    Down,
-    Up,
-}
-
-impl Round {
-    fn apply(self, seconds: f64) -> Option<i64> {
-        let whole = match self {
-            Self::Down => seconds.floor(),
-            Self::Up => seconds.ceil(),
-        };
-        // Both ends are far inside what f64 holds exactly.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
-        let inside = (0.0..=LATEST as f64).contains(&whole).then_some(whole as i64);
-        inside
-    }
-}
-
-/// How many types of claims are kept ready a token.
-const MAX_TYPES: usize = 8;
-
-/// The user's own types, read once a token and type.
-#[derive(Default)]
-struct TypedClaims(RwLock<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>);
-
-impl TypedClaims {
-    fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let (_, value) = kept.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
-        Arc::clone(value).downcast().ok()
-    }
-
-    fn keep<T: Any + Send + Sync>(&self, value: &Arc<T>) {
-        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < MAX_TYPES && kept.iter().all(|(id, _)| *id != TypeId::of::<T>()) {
-            kept.push((TypeId::of::<T>(), Arc::<T>::clone(value)));
-        }
-    }
-}
-
-/// The claims don't fit the type that was asked for. Neither `Display` nor `Debug` quotes them.
-pub struct ClaimsError(serde_json::Error);
-
-impl fmt::Debug for ClaimsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ClaimsError").field(&self.0.classify()).finish()
-    }
-}
-
-impl fmt::Display for ClaimsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The cause may quote the token; the category never does.
-        write!(f, "the claims do not fit the requested type ({:?} error)", self.0.classify())
-    }
-}
-
-impl std::error::Error for ClaimsError {}
-
-/// A token that passed every check. Cheap to clone.
-#[derive(Clone)]
-pub struct VerifiedToken {
-    facts: Arc<Facts>,
-    other: Option<Arc<Facts>>,
-    evidence: Evidence,
-    arrival: Now,
-}
-
-impl VerifiedToken {
-    /// The one constructor: called where all has been checked.
-    pub(crate) const fn assertion(
-        facts: Arc<Facts>,
-        other: Option<Arc<Facts>>,
-        evidence: Evidence,
-        arrival: Now,
-    ) -> Self {
-        Self { facts, other, evidence, arrival }
-    }
-
-    /// The issuer, as configured.
-    pub fn issuer(&self) -> &str {
-        self.facts.issuer()
-    }
-
-    /// `sub`. In a client's own token it may name the client: see [`is_client_only`](Self::is_client_only).
-    pub fn subject(&self) -> Option<&str> {
-        self.facts.subject()
-    }
-
-    /// The client that the token was issued to.
-    pub fn client_id(&self) -> Option<&str> {
-        self.facts.client_id()
-    }
-
-    /// Whether the token speaks for a client alone and for no user: no subject, or the client is the subject
-    /// (RFC 9700 §4.15).
-    pub fn is_client_only(&self) -> bool {
-        self.subject().is_none_or(|subject| Some(subject) == self.client_id())
-    }
-
-    /// `aud`, as a list.
-    pub fn audience(&self) -> impl Iterator<Item = &str> {
-        self.facts.audience()
-    }
-
-    /// The scopes.
-    pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        self.facts.scopes()
-    }
-
-    /// Whether this scope was granted, byte for byte.
-    pub fn has_scope(&self, scope: &str) -> bool {
-        self.facts.has_scope(scope)
-    }
-
-    /// Demands all of these scopes.
-    ///
-    /// # Errors
-    /// [`InsufficientScope`], which makes a 403 with a challenge that names them (RFC 6750 §3.1).
-    pub fn require_scopes(&self, scopes: &[&str]) -> Result<(), InsufficientScope> {
-        if scopes.iter().all(|scope| self.has_scope(scope)) {
-            Ok(())
-        } else {
-            Err(InsufficientScope { required: scopes.iter().map(|scope| Box::from(*scope)).collect() })
-        }
-    }
-
-    /// The roles, from where the profile points to.
-    pub fn roles(&self) -> impl Iterator<Item = &str> {
-        self.facts.roles()
-    }
-
-    /// `exp`, in seconds since the epoch; `None` for an opaque token whose server doesn't tell.
-    pub fn expires_at(&self) -> Option<i64> {
-        self.facts.expires_at()
-    }
-
-    /// `iat`, in seconds since the epoch.
-    pub fn issued_at(&self) -> Option<i64> {
-        self.facts.issued_at()
-    }
-
-    /// `jti`
-    pub fn jwt_id(&self) -> Option<&str> {
-        self.facts.jwt_id()
-    }
-
-    /// The `kid` of the signed token.
-    pub fn kid(&self) -> Option<&str> {
-        self.facts.kid().or_else(|| self.other.as_ref().and_then(|other| other.kid()))
-    }
-
-    /// A claim by its name.
-    pub fn claim(&self, name: &str) -> Option<&Json> {
-        self.facts.claim(name)
-    }
-
-    /// All claims, as they came.
-    pub fn members(&self) -> &Object {
-        self.facts.members()
-    }
-
-    /// The claims as a type of your own. Read once a token and type; later calls share the value.
-    ///
-    /// # Errors
-    /// [`ClaimsError`] if they don't fit.
-    pub fn claims<T: DeserializeOwned + Any + Send + Sync>(&self) -> Result<Arc<T>, ClaimsError> {
-        if let Some(kept) = self.facts.typed.get::<T>() {
-            return Ok(kept);
-        }
-        let value = serde_json::to_value(&self.facts.members).and_then(serde_json::from_value::<T>);
-        let value = Arc::new(value.map_err(ClaimsError)?);
-        self.facts.typed.keep(&value);
-        Ok(value)
-    }
-
-    /// What the acceptance rests on.
-    pub const fn evidence(&self) -> &Evidence {
-        &self.evidence
-    }
-
-    /// How old the revocation knowledge was when the request arrived; `None` if this strategy has none.
-    pub fn revocation_age(&self) -> Option<Duration> {
-        self.evidence.revocation_age(self.arrival)
-    }
-
-    /// The facts that the service sees.
-    pub const fn facts(&self) -> &Arc<Facts> {
-        &self.facts
-    }
-
-    /// The other side, where token and introspection answer are both at hand.
-    pub const fn other_facts(&self) -> Option<&Arc<Facts>> {
-        self.other.as_ref()
-    }
-}
-
-impl fmt::Debug for VerifiedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifiedToken").field("facts", &self.facts).field("evidence", &self.evidence).finish()
-    }
-}
-
-/// The token is good and lacks a scope: 403.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct InsufficientScope {
-    required: Box<[Box<str>]>,
-}
-
-impl InsufficientScope {
-    /// The scopes that are needed.
-    pub fn required(&self) -> impl Iterator<Item = &str> {
-        self.required.iter().map(|scope| &**scope)
-    }
-
-    /// The challenge that names them.
-    pub fn challenge(&self) -> crate::challenge::Challenge {
-        crate::challenge::Challenge::for_rejection(Rejection::InsufficientScope).with_scopes(self.required())
-    }
-}
-
-impl From<InsufficientScope> for VerifyError {
-    fn from(_: InsufficientScope) -> Self {
-        Rejection::InsufficientScope.into()
-    }
-}
-
-impl fmt::Display for InsufficientScope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("insufficient_scope")
-    }
-}
-
-impl std::error::Error for InsufficientScope {}
 
 #[cfg(all(test, feature = "aws-lc-rs"))]
 mod tests;

@@ -208,7 +208,7 @@ impl ValidationPolicy {
             }
         }
         demands.judge_audience(facts, role)?;
-        if role == Role::Decides && demands.required_claims.iter().any(|name| facts.claim(name).is_none()) {
+        if role == Role::Decides && demands.required_claims.iter().any(|name| facts.says_nothing(name)) {
             return Err(Rejection::MissingClaim);
         }
         // RFC 7519 §4.1.4: on or after `exp` is too late

@@ -3,11 +3,19 @@
 use proptest::prelude::*;
 use serde::Deserialize;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::*;
+use crate::error::VerifyError;
+use crate::evidence::Evidence;
 use crate::fixtures::{
     AUDIENCE, Claims, EXP, ISSUER, NOW, answered, generic, header, judged, object, policy, profiles, rules,
 };
+use crate::json::Number;
 use crate::policy::{Role, ValidationPolicy};
+use crate::profile::TokenProfile;
+use crate::time::Now;
 use crate::time::WallTime;
 
 /// The verdict under each profile on its own good claims with one of them changed.
@@ -460,6 +468,17 @@ fn an_answer_for_another_issuer_is_refused() {
 }
 
 // H06
+#[test]
+fn an_answer_without_an_issuer_is_no_answer_where_there_are_several() {
+    let rules =
+        IssuerRules::any_of(["https://a.example", "https://b.example"], TokenProfile::generic()).unwrap();
+    let read =
+        |members: &str| Facts::from_answer(object(members), &rules).map(|facts| facts.issuer().to_string());
+    // Taken for a's, an event about b's token would pass it by.
+    assert_eq!(read(r#"{"sub":"s"}"#), Err(AnswerError::Rejected(Rejection::MissingClaim)));
+    assert_eq!(read(r#"{"sub":"s","iss":"https://b.example"}"#), Ok("https://b.example".into()));
+}
+
 #[test]
 fn an_answer_for_another_audience_or_none_is_refused() {
     let wrong = Err(AnswerError::Rejected(Rejection::WrongAudience));

@@ -169,6 +169,7 @@ fn required_claims_are_there_and_not_null() {
         r#","sub":"alice""#,
         r#","tenant":1"#,
         r#","sub":"alice","tenant":null"#,
+        r#","sub":"alice","tenant":"""#,
         r#","sub":null,"tenant":1"#,
     ] {
         assert_eq!(judged(more), Err(Rejection::MissingClaim), "{more}");
