@@ -315,7 +315,7 @@ impl IssuerConfig {
             }
             // RFC 8725 §3.11: without other marks, an ID token of the same issuer would pass.
             let own = |one: &String| profile.types.iter().any(|known| known.eq_ignore_ascii_case(one));
-            if let Some(other) = types.iter().find(|one| profile.refused_marks.is_empty() && !own(one)) {
+            if let Some(other) = types.iter().find(|one| profile.positive_marks.is_empty() && !own(one)) {
                 return Err(ConfigError::invalid(
                     "types",
                     format_args!(
