@@ -231,6 +231,20 @@ impl Judged {
         &self.evidence
     }
 
+    /// Whether the presented proof holds for what the facts at hand are bound to. A strategy that still has to ask
+    /// somebody looks first: a token that its bearer can't prove to own is worth no question.
+    ///
+    /// # Errors
+    /// [`Rejection::SenderUnproven`], [`Rejection::SenderMismatch`].
+    pub fn judge_binding(&self, presentation: &Presentation) -> Result<(), Rejection> {
+        let sides = [Some(&self.facts), self.answer.as_ref()];
+        sides
+            .into_iter()
+            .flatten()
+            .filter_map(|facts| facts.confirmation())
+            .try_for_each(|confirmation| confirm(confirmation, presentation))
+    }
+
     /// The last step, the same for every verifier: compares the demand with the evidence, then judges the sender
     /// constraint of token and answer.
     ///

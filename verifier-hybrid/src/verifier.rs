@@ -81,6 +81,10 @@ impl HybridVerifier {
         if let Err(revoked) = self.not_revoked(&who, request.token.digest()) {
             return Asked::Ready(Err(revoked));
         }
+        // No answer makes good what the bearer can't prove.
+        if let Err(unproven) = judged.judge_binding(&request.presentation) {
+            return Asked::Ready(Err(unproven.into()));
+        }
         if decide::is_exempt(self.config.check_when, request.freshness, judged.facts().lifetime()) {
             return Asked::Ready(self.accept(
                 request,

@@ -312,7 +312,9 @@ async fn a_locally_rejected_token_costs_no_call_but_the_key_set() {
     let desk = Desk::start();
     let expired = TokenRequest::new().subject("alice").issued_ago(secs(100)).lifetime(secs(50));
     let elsewhere = TokenRequest::new().subject("alice").audience("elsewhere");
-    for (request, code) in [(expired, "expired"), (elsewhere, "wrong_audience")] {
+    // L12: bound to a key, and nothing proves that the bearer has it.
+    let bound = TokenRequest::new().claim("cnf", serde_json::json!({"jkt": "x".repeat(43)}));
+    for (request, code) in [(expired, "expired"), (elsewhere, "wrong_audience"), (bound, "sender_unproven")] {
         assert_eq!(desk.code(&desk.server.issue(request).token).await, code);
     }
     assert_eq!(desk.code("e30.e30.e30").await, "malformed_header");
