@@ -31,7 +31,7 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut impl Write) -> Result<Exit, End> 
         let verdict = runtime.block_on(verify(&verifier, &line, freshness));
         worst = worst.max(Some(exit(&verdict)));
         let text = if args.json {
-            json_line(&verdict)?
+            json_line(&verdict, || last_error(&verifier.health()))?
         } else {
             line_for_people(&verdict, || last_error(&verifier.health()))
         };
@@ -95,6 +95,9 @@ struct Line<'t> {
     claims: Option<&'t Object>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<EvidenceLine<'t>>,
+    /// What went wrong below, where the code alone doesn't say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u128>,
 }
@@ -141,7 +144,10 @@ const fn source_name(basis: RevocationBasis) -> Option<&'static str> {
     }
 }
 
-fn json_line(verdict: &Result<VerifiedToken, VerifyError>) -> Result<String, End> {
+fn json_line(
+    verdict: &Result<VerifiedToken, VerifyError>,
+    last_error: impl FnOnce() -> Option<Unavailable>,
+) -> Result<String, End> {
     let (name, code, status) = named(verdict);
     let line = Line {
         verdict: name,
@@ -149,6 +155,7 @@ fn json_line(verdict: &Result<VerifiedToken, VerifyError>) -> Result<String, End
         status,
         claims: verdict.as_ref().ok().map(VerifiedToken::members),
         evidence: verdict.as_ref().ok().map(EvidenceLine::of),
+        because: because(verdict, last_error),
         retry_after_ms: verdict.as_ref().err().and_then(|error| error.retry_after()).map(|d| d.as_millis()),
     };
     let text = serde_json::to_string(&line).map_err(|_| End::failed("a verdict could not be written"))?;
@@ -164,8 +171,7 @@ fn line_for_people(
         Ok(token) => describe(token),
         Err(VerifyError::Rejected(_)) => String::new(),
         Err(error) => {
-            let cause = last_error().map(Unavailable::code).filter(|cause| *cause != code);
-            let cause = cause.map(|cause| format!("because: {cause}"));
+            let cause = because(verdict, last_error).map(|cause| format!("because: {cause}"));
             let again = error.retry_after().map(|d| format!("again in {}", spoken(d)));
             cause.into_iter().chain(again).collect::<Vec<_>>().join("; ")
         }
@@ -173,6 +179,19 @@ fn line_for_people(
     // Verified ones have no code worth a column of its own.
     let code = if verdict.is_ok() { "-" } else { code };
     format!("{name:<11}  {status}  {code:<22}  {details}").trim_end().to_owned()
+}
+
+/// The cause below an unavailable verdict, where its code is another.
+fn because(
+    verdict: &Result<VerifiedToken, VerifyError>,
+    last_error: impl FnOnce() -> Option<Unavailable>,
+) -> Option<&'static str> {
+    match verdict {
+        Err(error @ VerifyError::Unavailable(_)) => {
+            last_error().map(Unavailable::code).filter(|cause| *cause != error.code())
+        }
+        _ => None,
+    }
 }
 
 /// What went wrong with the keys, where somebody has tried to fetch them.

@@ -195,7 +195,9 @@ fn a_server_out_of_reach_is_unavailable_and_no_fault_of_the_token() {
         assert_eq!(line["code"], code, "{strategy}");
         assert_eq!(line.get("claims"), None);
         assert_eq!(status, 2, "{strategy}");
-        // People are told what went wrong below, too.
+        // What went wrong below is told, too: to machines and to people.
+        let cause = (code != "connect_failed").then(|| json!("connect_failed"));
+        assert_eq!(line.get("because"), cause.as_ref(), "{strategy}");
         let ran = site.verify(&[&token], &["-"]);
         assert!(ran.out.starts_with("unavailable  503  ") && ran.out.contains("connect_failed"), "{ran:?}");
     }
