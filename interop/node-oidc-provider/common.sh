@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# Where things are; read by install, start, stop and try. `here` is this folder.
+SERVER=node-oidc-provider
+REPO=$(cd "$here/../.." && pwd)
+CACHE=${VERIFIER_INTEROP_CACHE:-$REPO/interop/.cache}
+HOME_OF_SERVER=$CACHE/$SERVER
+RUN=$CACHE/run
+ENV_FILE=$RUN/$SERVER.env
+PID_FILE=$RUN/$SERVER.pid
+# shellcheck disable=SC2034 # for the scripts that read this file
+LOG=$RUN/$SERVER.log SECRETS=$RUN/$SERVER.secrets
+
+# When process $1 was started, in ticks since boot: tells it from a later one with the same number.
+started_at() {
+    local stat
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    # The name, in brackets, may hold spaces: count from behind it.
+    awk '{ print $20 }' <<<"${stat##*) }"
+}
+
+# The process that `start` started, if it lives.
+running() {
+    local pid at
+    [[ -f $PID_FILE ]] && read -r pid at <"$PID_FILE" && [[ $(started_at "$pid") == "$at" ]] && echo "$pid"
+}
