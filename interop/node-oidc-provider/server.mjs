@@ -1,16 +1,18 @@
 // An authorization server for the interop checks: node-oidc-provider on loopback, everything in memory, all keys and
 // secrets new at each start. Told by its environment: PORT (0: a free one), SERVER_HOME (where oidc-provider is
 // installed), ENV_FILE (what it writes for the checks), SECRETS (the folder for the clients' secrets).
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { renameSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { ALGORITHMS, CALLBACK, clients, kinds } from './clients.mjs';
+import { Keys } from './keys.mjs';
+import { Store } from './store.mjs';
 
 const { PORT, SERVER_HOME, ENV_FILE, SECRETS } = process.env;
-const { default: Provider } = await import(
-  pathToFileURL(join(SERVER_HOME, 'node_modules/oidc-provider/lib/index.js')).href
-);
+const PACKAGE = join(SERVER_HOME, 'node_modules/oidc-provider');
+const { default: Provider } = await import(pathToFileURL(join(PACKAGE, 'lib/index.js')).href);
 
 // What goes wrong goes to the log, but without the `cause`: that may be a private key.
 process.on('uncaughtException', (error) => {
@@ -28,80 +30,26 @@ const issuer = `http://127.0.0.1:${http.address().port}`;
 
 const API = 'https://api.example.com';
 const OTHER_API = 'https://other.example.com';
-const CALLBACK = 'http://127.0.0.1/callback'; // never reached: the code is read from the redirect to it
-const ALGORITHMS = [
-  'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'HS256',
-];
 
-// No key says its algorithm, some don't say their use, and two are for encryption: all of that is usual.
-function key(type, options, use) {
-  const { privateKey } = generateKeyPairSync(type, options);
-  return { ...privateKey.export({ format: 'jwk' }), ...(use && { use }) };
-}
-const keys = [
-  key('rsa', { modulusLength: 2048 }, 'enc'),
-  key('x25519', {}, 'enc'),
-  key('rsa', { modulusLength: 2048 }, 'sig'),
-  key('ec', { namedCurve: 'P-256' }),
-  key('ec', { namedCurve: 'P-384' }),
-  key('ec', { namedCurve: 'P-521' }, 'sig'),
-  key('ed25519', {}, 'sig'),
-];
+const keys = new Keys();
+const store = new Store(clients(SECRETS));
+const disabledUsers = new Set();
+const cookies = { keys: [randomBytes(32).toString('hex')] };
 
-function secret(client, text = randomBytes(32).toString('base64url')) {
-  writeFileSync(join(SECRETS, client), text, { mode: 0o600 });
-  return text;
-}
-
-// What a client's access tokens look like is told by its id.
-const kinds = new Map([
-  ['app-opaque', { accessTokenFormat: 'opaque' }],
-  ['app-opaque-short', { accessTokenFormat: 'opaque', accessTokenTTL: 2 }],
-  ['app-jwt-long', { jwt: { sign: { alg: 'RS256' } }, accessTokenTTL: 3600 }],
-  ['app-jwe', {
-    jwt: { sign: { alg: 'RS256' }, encrypt: { alg: 'dir', enc: 'A256GCM', key: randomBytes(32) } },
-  }],
-  ['user-opaque', { accessTokenFormat: 'opaque' }],
-  ['user-jwt', { jwt: { sign: { alg: 'RS256' } } }],
-]);
-for (const alg of ALGORITHMS) {
-  const sign = alg.startsWith('HS') ? { alg, key: randomBytes(32) } : { alg };
-  kinds.set(`app-jwt-${alg}`, { jwt: { sign } });
-}
-
-const clients = [...kinds.keys()].map((id) => ({
-  client_id: id,
-  client_secret: secret(id),
-  ...(id.startsWith('user-')
-    ? {
-      grant_types: ['authorization_code', 'refresh_token'],
-      response_types: ['code'],
-      redirect_uris: [CALLBACK],
-      application_type: 'native',
-    }
-    : { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] }),
-}));
-// The resource servers: they only introspect. One's secret needs its form-encoding in HTTP Basic (RFC 6749 §2.3.1).
-const introspecting = { grant_types: [], response_types: [], redirect_uris: [] };
-clients.push(
-  { ...introspecting, client_id: 'api', client_secret: secret('api', `50%+&:/=${randomBytes(24).toString('base64')}`) },
-  {
-    ...introspecting,
-    client_id: 'api-signed',
-    client_secret: secret('api-signed'),
-    introspection_signed_response_alg: 'RS256',
-  },
-);
-
+// Resource servers may ask about every token, clients about their own.
 const mayAsk = (_ctx, client, token) => client.clientId.startsWith('api') || client.clientId === token.clientId;
 
-const provider = new Provider(issuer, {
-  clients,
-  jwks: { keys },
-  cookies: { keys: [randomBytes(32).toString('hex')] },
+const configuration = () => ({
+  adapter: (model) => store.adapter(model),
+  jwks: { keys: keys.all() },
+  cookies,
   scopes: ['openid', 'offline_access'],
-  findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
+  findAccount: (_ctx, accountId) => (
+    disabledUsers.has(accountId) ? undefined : { accountId, claims: () => ({ sub: accountId }) }),
   interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
+  // A session's end is the end of its tokens, those with a refresh token as well.
+  expiresWithSession: () => true,
+  rotateRefreshToken: true,
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
@@ -109,18 +57,24 @@ const provider = new Provider(issuer, {
     jwtIntrospection: { enabled: true },
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => client.clientId === token.clientId },
     dPoP: { enabled: true },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: (ctx, form) => { ctx.body = form; },
+      postLogoutSuccessSource: (ctx) => { ctx.body = 'out\n'; },
+    },
     // These two for the sake of encryption keys in the key set: requests may be encrypted for the server.
     encryption: { enabled: true },
     requestObjects: { enabled: true },
     resourceIndicators: {
       enabled: true,
-      getResourceServerInfo: (_ctx, resource, client) => {
+      getResourceServerInfo: (ctx, resource, client) => {
         if (resource !== API && resource !== OTHER_API) throw new Error('no such resource');
         return {
           audience: resource,
           scope: 'read write',
           accessTokenFormat: 'jwt',
-          accessTokenTTL: 300,
+          // The lifetime, in seconds, is said by whoever asks for the token.
+          accessTokenTTL: Number(ctx.get('interop-lifetime') || 300),
           ...kinds.get(client.clientId),
         };
       },
@@ -129,7 +83,7 @@ const provider = new Provider(issuer, {
 });
 
 // A user without a browser: whoever follows the redirects with a cookie jar is alice, and consents to everything.
-async function interaction(ctx) {
+async function interaction(provider, ctx) {
   const { prompt, params, session, grantId } = await provider.interactionDetails(ctx.req, ctx.res);
   let result;
   if (prompt.name === 'login') {
@@ -148,20 +102,54 @@ async function interaction(ctx) {
   ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: true }));
 }
 
+// What an operator does, at the database or in the configuration. Changed keys mean what they mean in a cluster: the
+// server is started anew over the same store, one request by the old one, the next by the new one.
 let introspections = 0;
-provider.use(async (ctx, next) => {
-  if (ctx.path === '/interop/introspections') {
-    ctx.body = `${introspections}\n`; // how often somebody has asked
-  } else if (ctx.path.startsWith('/interaction/')) {
-    await interaction(ctx);
-  } else {
-    if (ctx.path === '/token/introspection') introspections += 1;
-    await next();
-  }
-});
-http.on('request', provider.callback());
+let answer;
+const operations = {
+  introspections: () => introspections, // how often somebody has asked
+  'client/disable': ({ id }) => { store.disable(id); },
+  'client/enable': ({ id }) => { store.enable(id); },
+  'user/disable': ({ id }) => { disabledUsers.add(id); },
+  'user/enable': ({ id }) => { disabledUsers.delete(id); },
+  'store/lock': () => { store.locked = true; },
+  'store/unlock': () => { store.locked = false; },
+  'key/add': ({ alg, signs }) => {
+    const kid = keys.add(alg, signs !== 'no');
+    answer = callback();
+    return kid;
+  },
+  'key/sign': ({ kid }) => {
+    keys.first(kid);
+    answer = callback();
+  },
+  'key/drop': ({ kid }) => {
+    keys.drop(kid);
+    answer = callback();
+  },
+};
+
+function callback() {
+  const provider = new Provider(issuer, configuration());
+  provider.on('server_error', (_ctx, error) => console.error(error.message));
+  provider.use(async (ctx, next) => {
+    if (ctx.path.startsWith('/interop/')) {
+      const operation = operations[ctx.path.slice('/interop/'.length)];
+      if (operation) ctx.body = `${operation(ctx.query) ?? ''}\n`;
+    } else if (ctx.path.startsWith('/interaction/')) {
+      await interaction(provider, ctx);
+    } else {
+      if (ctx.path === '/token/introspection') introspections += 1;
+      await next();
+    }
+  });
+  return provider.callback();
+}
+answer = callback();
+http.on('request', (request, response) => answer(request, response));
 
 const env = {
+  VERSION: JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8')).version,
   ISSUER: issuer,
   HEALTH: `${issuer}/.well-known/openid-configuration`,
   JWKS: `${issuer}/jwks`,
@@ -169,12 +157,12 @@ const env = {
   TOKEN: `${issuer}/token`,
   INTROSPECTION: `${issuer}/token/introspection`,
   REVOCATION: `${issuer}/token/revocation`,
-  INTROSPECTIONS_SO_FAR: `${issuer}/interop/introspections`,
+  LOGOUT: `${issuer}/session/end`,
+  OPERATIONS: `${issuer}/interop/`,
   CALLBACK,
   API,
   OTHER_API,
   API_CLIENT: 'api',
-  API_SIGNED_CLIENT: 'api-signed',
   ALGORITHMS: ALGORITHMS.join(' '),
   SECRETS,
 };

@@ -75,6 +75,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("verifier", ENGINE),
     ("verifier-cli", &["verifier", "verifier-testkit"]),
     ("benches", &["verifier", "verifier-testkit"]),
+    ("interop", &["verifier", "verifier-testkit"]),
 ];
 
 const ENGINE: &[&str] =
