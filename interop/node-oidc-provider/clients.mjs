@@ -1,6 +1,6 @@
 // Who uses the server. What a client's access tokens look like is told by its id.
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const ALGORITHMS = [
@@ -17,24 +17,25 @@ for (const who of ['app', 'user']) {
     kinds.set(`${who}-jwt-${alg}`, { jwt: { sign } });
   }
 }
+// Encrypted for nobody who is here.
 kinds.set('app-jwe', {
   jwt: { sign: { alg: 'RS256' }, encrypt: { alg: 'dir', enc: 'A256GCM', key: randomBytes(32) } },
 });
 
-// A key pair: its private half goes into a file, in PEM, and its public half is what the server is told.
-function pair(write, client, alg, type, options) {
-  const { publicKey, privateKey } = generateKeyPairSync(type, options);
-  write(`${client}.pem`, privateKey.export({ type: 'pkcs8', format: 'pem' }));
-  return { ...publicKey.export({ format: 'jwk' }), kid: `${client}-1`, alg, use: 'sig' };
-}
-
-// All clients, whose secrets and keys are written to files of their own in the folder `secrets`.
+// All clients. Their secrets and keys are in files of their own in the folder `secrets`: made if they aren't there.
 export function clients(secrets) {
-  const write = (name, text) => {
-    writeFileSync(join(secrets, name), text, { mode: 0o600 });
-    return text;
+  const kept = (name, make) => {
+    const file = join(secrets, name);
+    if (!existsSync(file)) writeFileSync(file, make(), { mode: 0o600 });
+    return readFileSync(file, 'utf8');
   };
-  const secret = (client, text = randomBytes(32).toString('base64url')) => write(client, text);
+  const secret = (client, begins = '') => kept(client, () => begins + randomBytes(32).toString('base64url'));
+  // The private half is in the file, in PEM; the public half is what the server is told.
+  const pair = (client, alg, type, options) => {
+    const pem = kept(`${client}.pem`, () => (
+      generateKeyPairSync(type, options).privateKey.export({ type: 'pkcs8', format: 'pem' })));
+    return { ...createPublicKey(pem).export({ format: 'jwk' }), kid: `${client}-1`, alg, use: 'sig' };
+  };
 
   const tokens = [...kinds.keys()].map((id) => ({
     client_id: id,
@@ -55,7 +56,7 @@ export function clients(secrets) {
   const assertion = (client_id, alg, type, options) => caller(client_id, {
     token_endpoint_auth_method: 'private_key_jwt',
     token_endpoint_auth_signing_alg: alg,
-    jwks: { keys: [pair(write, client_id, alg, type, options)] },
+    jwks: { keys: [pair(client_id, alg, type, options)] },
   });
   const signed = (client_id, alg, more) => caller(client_id, {
     client_secret: secret(client_id), introspection_signed_response_alg: alg, ...more,
@@ -63,7 +64,7 @@ export function clients(secrets) {
   return [
     ...tokens,
     // This one's secret needs its form-encoding in HTTP Basic (RFC 6749 §2.3.1).
-    caller('api', { client_secret: secret('api', `50%+&:/=${randomBytes(24).toString('base64')}`) }),
+    caller('api', { client_secret: secret('api', '50%+&:/=') }),
     caller('api-post', { client_secret: secret('api-post'), token_endpoint_auth_method: 'client_secret_post' }),
     caller('api-public', { token_endpoint_auth_method: 'none' }),
     caller('api-secret-jwt', {

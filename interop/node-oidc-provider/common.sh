@@ -8,7 +8,7 @@ RUN=$CACHE/run
 ENV_FILE=$RUN/$SERVER.env
 PID_FILE=$RUN/$SERVER.pid
 # shellcheck disable=SC2034 # for the scripts that read this file
-LOG=$RUN/$SERVER.log SECRETS=$RUN/$SERVER.secrets
+LOG=$RUN/$SERVER.log SECRETS=$RUN/$SERVER.secrets STATE=$RUN/$SERVER.state
 
 # When process $1 was started, in ticks since boot: tells it from a later one with the same number.
 started_at() {

@@ -1,6 +1,7 @@
-// The server's keys. Of several that fit, it signs with the first. No key says its algorithm, some don't say their use,
-// and two are for encryption: all of that is usual.
+// The server's keys, in a file that a server started again reads. Of several that fit, it signs with the first. No key
+// says its algorithm, some don't say their use, and two are for encryption: all of that is usual.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 const RSA = ['rsa', { modulusLength: 2048 }];
 const TYPES = {
@@ -17,8 +18,8 @@ function key([type, options], use) {
   return { ...privateKey.export({ format: 'jwk' }), kid, ...(use && { use }) };
 }
 
-export class Keys {
-  #keys = [
+function firstKeys() {
+  return [
     key(RSA, 'enc'),
     key(['x25519', {}], 'enc'),
     key(RSA, 'sig'),
@@ -27,24 +28,38 @@ export class Keys {
     key(TYPES.ES512, 'sig'),
     key(TYPES.EdDSA, 'sig'),
   ];
+}
+
+export class Keys {
+  #file;
+  #keys;
+
+  constructor(file) {
+    this.#file = file;
+    this.#become(existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : firstKeys());
+  }
+
+  #become(keys) {
+    this.#keys = keys;
+    writeFileSync(this.#file, JSON.stringify(keys), { mode: 0o600 });
+  }
 
   all() { return this.#keys; }
 
   // A new key, which signs from now on, or is published only; returns its id. It says its use if its elders do: the
   // server prefers keys that say it.
   add(alg, signs) {
-    const [type, options] = TYPES[alg] ?? RSA;
-    const added = key([type, options], 'sig');
+    const added = key(TYPES[alg] ?? RSA, 'sig');
     const elder = this.#keys.find((one) => one.kty === added.kty && one.crv === added.crv && one.use !== 'enc');
     if (elder && !elder.use) delete added.use;
-    this.#keys = signs ? [added, ...this.#keys] : [...this.#keys, added];
+    this.#become(signs ? [added, ...this.#keys] : [...this.#keys, added]);
     return added.kid;
   }
 
   first(kid) {
     const [chosen] = this.#keys.filter((one) => one.kid === kid);
-    this.#keys = [chosen, ...this.#keys.filter((one) => one.kid !== kid)];
+    this.#become([chosen, ...this.#keys.filter((one) => one.kid !== kid)]);
   }
 
-  drop(kid) { this.#keys = this.#keys.filter((one) => one.kid !== kid); }
+  drop(kid) { this.#become(this.#keys.filter((one) => one.kid !== kid)); }
 }

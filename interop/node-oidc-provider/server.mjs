@@ -1,16 +1,17 @@
-// An authorization server for the interop checks: node-oidc-provider on loopback, everything in memory, all keys and
-// secrets new at each start. Told by its environment: PORT (0: a free one), SERVER_HOME (where oidc-provider is
-// installed), ENV_FILE (what it writes for the checks), SECRETS (the folder for the clients' secrets).
+// An authorization server for the interop checks: node-oidc-provider on loopback. Told by its environment: PORT (0: a
+// free one), HOST (where it listens), NAMED (the host in its issuer's name), SERVER_HOME (where oidc-provider is
+// installed), ENV_FILE (what it writes for the checks), SECRETS and STATE (folders for the clients' secrets and for its
+// own keys and tokens; what is there already is used).
 import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { ALGORITHMS, CALLBACK, clients, kinds } from './clients.mjs';
+import { CALLBACK, clients, kinds } from './clients.mjs';
 import { Keys } from './keys.mjs';
 import { Store } from './store.mjs';
 
-const { PORT, SERVER_HOME, ENV_FILE, SECRETS } = process.env;
+const { PORT, HOST, NAMED, SERVER_HOME, ENV_FILE, SECRETS, STATE } = process.env;
 const PACKAGE = join(SERVER_HOME, 'node_modules/oidc-provider');
 const { default: Provider } = await import(pathToFileURL(join(PACKAGE, 'lib/index.js')).href);
 
@@ -24,17 +25,19 @@ process.on('uncaughtException', (error) => {
 const http = createServer();
 await new Promise((resolve, reject) => {
   http.once('error', reject);
-  http.listen(Number(PORT), '127.0.0.1', resolve);
+  http.listen(Number(PORT), HOST, resolve);
 });
-const issuer = `http://127.0.0.1:${http.address().port}`;
+const { port } = http.address();
+const issuer = `http://${NAMED}:${port}`;
+const address = `http://${HOST}:${port}`;
 
 const API = 'https://api.example.com';
 const OTHER_API = 'https://other.example.com';
 
-const keys = new Keys();
-const store = new Store(clients(SECRETS));
+const keys = new Keys(join(STATE, 'keys.json'));
+const store = new Store(join(STATE, 'journal'), clients(SECRETS));
 const disabledUsers = new Set();
-const cookies = { keys: [randomBytes(32).toString('hex')] };
+const cookies = { keys: [randomBytes(32).toString('hex')] }; // no session outlives the process
 
 // Resource servers may ask about every token, clients about their own.
 const mayAsk = (_ctx, client, token) => client.clientId.startsWith('api') || client.clientId === token.clientId;
@@ -50,6 +53,7 @@ const configuration = () => ({
   // A session's end is the end of its tokens, those with a refresh token as well.
   expiresWithSession: () => true,
   rotateRefreshToken: true,
+  pkce: { required: () => false },
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
@@ -151,19 +155,22 @@ http.on('request', (request, response) => answer(request, response));
 const env = {
   VERSION: JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8')).version,
   ISSUER: issuer,
-  HEALTH: `${issuer}/.well-known/openid-configuration`,
+  PORT: port,
+  // Where it listens; all below are there, and have the issuer's name in the metadata that are asked for by it.
+  ADDRESS: address,
+  HEALTH: `${address}/.well-known/openid-configuration`,
+  AUTHORIZATION: `${address}/auth`,
+  TOKEN: `${address}/token`,
+  REVOCATION: `${address}/token/revocation`,
+  LOGOUT: `${address}/session/end`,
+  OPERATIONS: `${address}/interop/`,
+  // These are the verifier's, and by the issuer's name.
   JWKS: `${issuer}/jwks`,
-  AUTHORIZATION: `${issuer}/auth`,
-  TOKEN: `${issuer}/token`,
   INTROSPECTION: `${issuer}/token/introspection`,
-  REVOCATION: `${issuer}/token/revocation`,
-  LOGOUT: `${issuer}/session/end`,
-  OPERATIONS: `${issuer}/interop/`,
   CALLBACK,
   API,
   OTHER_API,
   API_CLIENT: 'api',
-  ALGORITHMS: ALGORITHMS.join(' '),
   SECRETS,
 };
 const text = Object.entries(env).map(([name, value]) => `${name}='${value}'\n`).join('');

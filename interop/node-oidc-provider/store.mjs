@@ -1,69 +1,83 @@
-// Where the server keeps its state: memory, with switches that a database would have. The package's own memory adapter
-// holds 1,000 entries and no more, which fewer live tokens than that fill.
+// Where the server keeps its state: memory and a journal, which a server started again reads; with switches that a
+// database would have. (The package's own memory adapter holds 1,000 entries and no more: fewer live tokens fill it.)
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 
 // What belongs to a grant, and ends with it.
 const OF_A_GRANT = new Set(['AccessToken', 'AuthorizationCode', 'RefreshToken']);
 
 export class Store {
   #rows = new Map();
-  #clients = new Map();
+  #journal;
+  #clients;
   #disabled = new Set();
   locked = false;
 
   // Clients are looked up here, so that one can be taken away while the server runs.
-  constructor(clients) {
-    for (const client of clients) this.#clients.set(client.client_id, client);
+  constructor(journal, clients) {
+    this.#journal = journal;
+    this.#clients = new Map(clients.map((client) => [client.client_id, client]));
+    if (!existsSync(journal)) return;
+    for (const line of readFileSync(journal, 'utf8').split('\n').slice(0, -1)) {
+      const { name, row } = JSON.parse(line);
+      this.#put(name, row);
+    }
   }
 
   disable(client) { this.#disabled.add(client); }
 
   enable(client) { this.#disabled.delete(client); }
 
+  #put(name, row) {
+    if (row) this.#rows.set(name, row);
+    else this.#rows.delete(name);
+  }
+
+  #write(name, row) {
+    appendFileSync(this.#journal, `${JSON.stringify({ name, row })}\n`, { mode: 0o600 });
+    this.#put(name, row);
+  }
+
+  #read(name) {
+    const row = this.#rows.get(name);
+    return row && !(row.until <= Date.now()) ? row.payload : undefined;
+  }
+
   adapter(model) {
-    const key = (id) => `${model}:${id}`;
+    const name = (id) => `${model}:${id}`;
     const open = () => {
       if (this.locked) throw new Error('the store is locked');
     };
-    const row = (name) => {
-      open();
-      const found = this.#rows.get(name);
-      if (found && found.until > Date.now()) return found.payload;
-      this.#rows.delete(name);
-      return undefined;
-    };
     const where = (member, value) => {
-      open();
-      for (const name of this.#rows.keys()) {
-        if (name.startsWith(`${model}:`) && row(name)?.[member] === value) return row(name);
+      for (const one of this.#rows.keys()) {
+        if (one.startsWith(`${model}:`) && this.#read(one)?.[member] === value) return this.#read(one);
       }
       return undefined;
     };
-    const find = (id) => {
-      open();
-      if (model !== 'Client') return row(key(id));
-      return this.#disabled.has(id) ? undefined : this.#clients.get(id);
-    };
-    return {
-      upsert: async (id, payload, expiresIn) => {
-        open();
-        this.#rows.set(key(id), { payload, until: Date.now() + (expiresIn ?? Infinity) * 1000 });
+    const methods = {
+      upsert: (id, payload, expiresIn) => {
+        this.#write(name(id), { payload, until: expiresIn && Date.now() + expiresIn * 1000 });
       },
-      find: async (id) => find(id),
-      findByUid: async (uid) => where('uid', uid),
-      findByUserCode: async (code) => where('userCode', code),
-      consume: async (id) => {
-        row(key(id)).consumed = Math.floor(Date.now() / 1000);
+      find: (id) => {
+        if (model !== 'Client') return this.#read(name(id));
+        return this.#disabled.has(id) ? undefined : this.#clients.get(id);
       },
-      destroy: async (id) => {
-        open();
-        this.#rows.delete(key(id));
+      findByUid: (uid) => where('uid', uid),
+      findByUserCode: (code) => where('userCode', code),
+      consume: (id) => {
+        const row = this.#rows.get(name(id));
+        row.payload.consumed = Math.floor(Date.now() / 1000);
+        this.#write(name(id), row);
       },
-      revokeByGrantId: async (grantId) => {
-        open();
-        for (const [name, { payload }] of this.#rows) {
-          if (OF_A_GRANT.has(name.split(':')[0]) && payload.grantId === grantId) this.#rows.delete(name);
+      destroy: (id) => this.#write(name(id)),
+      revokeByGrantId: (grantId) => {
+        for (const [one, { payload }] of this.#rows) {
+          if (OF_A_GRANT.has(one.split(':')[0]) && payload.grantId === grantId) this.#write(one);
         }
       },
     };
+    return Object.fromEntries(Object.entries(methods).map(([method, does]) => [method, async (...given) => {
+      open();
+      return does(...given);
+    }]));
   }
 }

@@ -225,8 +225,11 @@ pub(crate) enum Act {
 pub(crate) enum When {
     /// At once.
     Now,
-    /// For a request that arrives later than this after the act was confirmed; until then, the verdict of the step
-    /// before may go on. The time until the change is reported.
+    /// For every request that arrives later than [`FRESHNESS`] after the act was confirmed; until then, the verdict of
+    /// the step before may go on. It is asked all that time, and the first change is reported.
+    AfterFreshness,
+    /// Some time, at most this long after the act: a recovery. Until then, the verdict of the step before may go on, and
+    /// any unavailability where that was one.
     Within(Duration),
 }
 
@@ -258,6 +261,11 @@ impl Step {
     /// An act, and the verdicts at once.
     pub(crate) const fn new(name: &'static str, act: Act, expected: Expected) -> Self {
         Self { name, act, when: When::Now, expected, calls: Calls::Any }
+    }
+
+    /// The verdicts need the freshness.
+    pub(crate) const fn after_freshness(self) -> Self {
+        Self { when: When::AfterFreshness, ..self }
     }
 
     /// The verdicts need this long at most.

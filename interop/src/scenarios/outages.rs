@@ -1,0 +1,102 @@
+//! Servers that are gone, halted, or have lost their store.
+
+use std::time::Duration;
+
+use crate::scenario::{
+    Act, Change, Course, Demand, Expected, Scenario, Sorts, Step, VERIFIED, Verdict, Want, rejected,
+};
+use crate::server::{Deed, Lifetime};
+
+const FINE: Expected = Expected::of(VERIFIED, VERIFIED, VERIFIED);
+
+const UNKNOWN: Want = Want::OneOf(
+    &[
+        Verdict::Unavailable("connect_failed"),
+        Verdict::Unavailable("timed_out"),
+        Verdict::Unavailable("status_unknown"),
+        Verdict::Unavailable("breaker_open"),
+    ],
+    "the first call fails, the later ones are spared it",
+);
+
+const SILENT: Expected = Expected::of(VERIFIED, UNKNOWN, UNKNOWN);
+
+/// Pauses grow while a server is away; ours end soon after it is back.
+const RECOVERY: Duration = Duration::from_secs(15);
+
+const fn row(id: &'static str, title: &'static str, steps: &'static [Step]) -> Scenario {
+    Scenario { demand: Demand::Live, ..Scenario::new(id, title, Sorts::EachFormat, Course::Steps(steps)) }
+}
+
+/// The rows.
+pub(crate) const ALL: &[Scenario] = &[
+    row(
+        "outage/halted",
+        "the server's process is halted in its tracks, and goes on",
+        &[
+            Step::new("before", Act::Nothing, FINE),
+            Step::new("halted", Act::Server(Deed::Halt), SILENT),
+            Step::new("goes on", Act::Server(Deed::GoOn), FINE).within(RECOVERY),
+        ],
+    ),
+    Scenario {
+        demand: Demand::Configured,
+        ..row(
+            "outage/halted, answers at hand",
+            "halted; what was asked a moment ago serves on within the example's freshness",
+            &[
+                Step::new("before", Act::Nothing, FINE),
+                Step::new("halted", Act::Server(Deed::Halt), FINE).no_calls(),
+            ],
+        )
+    },
+    Scenario {
+        demand: Demand::Fresh,
+        changes: &[Change::set("issuer.revocation", "when_unknown", "{ allow_stale = \"1m\" }")],
+        ..row(
+            "outage/allow-stale",
+            "halted, with when_unknown = allow_stale",
+            &[
+                Step::new("before", Act::Nothing, FINE),
+                Step::new("halted", Act::Server(Deed::Halt), FINE).after_freshness(),
+            ],
+        )
+    },
+    row(
+        "outage/restart",
+        "the server is killed and started again on the same port, and nothing of ours is",
+        &[
+            Step::new("before", Act::Nothing, FINE),
+            Step::new("killed", Act::Server(Deed::Kill), SILENT),
+            Step::new("back", Act::Server(Deed::Restart), FINE).within(RECOVERY),
+        ],
+    ),
+    Scenario {
+        lifetime: Lifetime::Usual,
+        changes: &[Change::set("issuer.introspection", "negative_ttl", "\"1s\"")],
+        ..row(
+            "outage/store-locked",
+            "its store is locked: what it says then doesn't stay",
+            &[
+                Step::new("before", Act::Nothing, FINE),
+                Step::new("locked", Act::Server(Deed::LockStore), LOCKED),
+                Step::new("let go", Act::Server(Deed::UnlockStore), FINE).within(RECOVERY),
+            ],
+        )
+    },
+];
+
+const LOST: Want = Want::OneOf(
+    &[
+        Verdict::Rejected("inactive"),
+        Verdict::Unavailable("server_error"),
+        Verdict::Unavailable("timed_out"),
+        Verdict::Unavailable("status_unknown"),
+    ],
+    "a server without its store says inactive, or errs, or says nothing",
+);
+
+const LOCKED: Expected = Expected::of(VERIFIED, LOST, LOST);
+
+/// For servers' own rows.
+pub(crate) const INACTIVE: Want = rejected("inactive");
