@@ -3,10 +3,9 @@
 pub(crate) mod adapt;
 pub(crate) mod transport;
 
-use std::io::Write as _;
 use std::sync::Arc;
 
-use tempfile::NamedTempFile;
+use tempfile::TempDir;
 use verifier::core::transport::HttpTransport;
 use verifier::http::TransportConfig;
 use verifier::{Backends, Freshness, Strategy, VerifiedToken, Verifier, VerifierConfig, VerifyError};
@@ -22,8 +21,8 @@ pub(crate) struct Judge {
     /// The verifier itself, for what a verdict doesn't say.
     pub(crate) verifier: Verifier,
     counts: Arc<Counts>,
-    /// The client secret; gone with the judge.
-    _secret: NamedTempFile,
+    /// The client secret, and a wrong one; gone with the judge.
+    _secrets: TempDir,
 }
 
 impl Judge {
@@ -37,12 +36,13 @@ impl Judge {
         strategy: Strategy,
         changes: &[Change],
     ) -> Result<Self, Trouble> {
-        let mut secret = NamedTempFile::new().map_err(failed)?;
+        let secrets = tempfile::tempdir().map_err(failed)?;
+        let secret = secrets.path().join("secret");
         if let Some((_, text)) = &settings.caller {
-            secret.write_all(text.as_bytes()).map_err(failed)?;
-            secret.flush().map_err(failed)?;
+            std::fs::write(&secret, text).map_err(failed)?;
+            std::fs::write(adapt::wrong_file(&secret), "wrong-secret-of-nobody").map_err(failed)?;
         }
-        let text = adapt::configuration(product, settings, strategy, secret.path(), changes)?;
+        let text = adapt::configuration(product, settings, strategy, &secret, changes)?;
         let config = VerifierConfig::from_toml(&text)
             .map_err(|error| failed(format_args!("the example for {strategy}: {error}")))?;
         let mut transport = TransportConfig::new();
@@ -59,7 +59,7 @@ impl Judge {
         let verifier = config
             .build_with(&backends)
             .map_err(|error| failed(format_args!("the example for {strategy}: {error}")))?;
-        Ok(Self { strategy, verifier, counts, _secret: secret })
+        Ok(Self { strategy, verifier, counts, _secrets: secrets })
     }
 
     /// What it says of a token that arrives now.

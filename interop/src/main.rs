@@ -7,6 +7,7 @@ mod judge;
 mod play;
 mod price;
 mod report;
+mod rotation;
 mod run;
 mod scenario;
 mod scenarios;

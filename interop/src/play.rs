@@ -175,7 +175,7 @@ pub(crate) fn expected(
     sort: &Sort,
 ) -> (Want, Option<&'static str>) {
     product.overrides().iter().find(|own| own.fits(scenario.id, step.name, strategy, sort)).map_or_else(
-        || (step.expected.want(strategy, sort.format), None),
+        || (step.expected.want(strategy, scenario.format(sort)), None),
         |own| (own.want, Some(own.because)),
     )
 }

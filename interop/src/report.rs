@@ -63,6 +63,10 @@ pub(crate) fn outcome(out: &mut impl Write, json: bool, server: &str, outcome: &
             }
         }
     }
+    if json {
+        let took = outcome.took.as_secs_f64();
+        writeln!(out, "{}", json!({ "result": "played", "server": server, "scenario": id, "seconds": took }))?;
+    }
     out.flush()
 }
 
@@ -162,7 +166,7 @@ mod tests {
         outcome(&mut text, true, "hydra", &played()).unwrap();
         super::sum(&mut text, true, Sum::default(), Duration::ZERO).unwrap();
         let text = String::from_utf8(text).unwrap();
-        assert_eq!(text.lines().count(), 5);
+        assert_eq!(text.lines().count(), 6);
         for line in text.lines() {
             assert!(serde_json::from_str::<serde_json::Value>(line).unwrap().is_object());
         }

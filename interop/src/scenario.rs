@@ -345,6 +345,14 @@ impl Scenario {
         Order { kind: self.kind, sort, audience: self.audience, lifetime: self.lifetime, scopes: self.scopes }
     }
 
+    /// The format of the text that is judged: ID tokens are JWTs, whatever the access tokens are.
+    pub(crate) const fn format(&self, sort: &Sort) -> Format {
+        match self.kind {
+            Kind::Id => Format::Jwt,
+            _ => sort.format,
+        }
+    }
+
     /// The sorts that this product plays it with, or why it can't be played.
     ///
     /// # Errors

@@ -299,6 +299,10 @@ pub(crate) enum Need {
     Lifetime(Lifetime),
     /// Tokens with such scopes.
     Scopes(Scopes),
+    /// Introspection of JWTs.
+    JwtIntrospection,
+    /// JWTs of an older key stay active at introspection as long as the key is published.
+    OlderKeyIntrospected,
     /// Introspection that looks at the caller's credentials at all.
     CallerAuthentication,
     /// An issuer whose name isn't the address that it listens on ([`Start::NamedLocalhost`]).
@@ -389,6 +393,14 @@ pub(crate) trait Server: Send + Sync {
     /// # Errors
     /// [`Trouble`].
     async fn issue(&self, order: &Order) -> Result<Issued, Trouble>;
+
+    /// Issues one of very many client tokens: the usual lifetime, audience and scopes, from a client that others share.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    async fn issue_shared(&self, order: &Order) -> Result<Issued, Trouble> {
+        self.issue(order).await
+    }
 
     /// Does it, to this token or its client, user, session; or to the server, whatever the token. Returns when the
     /// server has confirmed it. May change `issued` (a newer refresh token, a newer access token in `token`).

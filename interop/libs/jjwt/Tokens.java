@@ -14,6 +14,7 @@ import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.security.Key;
 import java.security.KeyPair;
+import java.security.KeyPairGenerator;
 import java.security.PublicKey;
 import java.util.ArrayList;
 import java.util.Base64;
@@ -37,7 +38,7 @@ public final class Tokens {
                 // Its own JWKs hide their secrets when written as JSON.
                 jwk = new LinkedHashMap<>(Map.of("kty", "oct", "k", base64url(key.getEncoded())));
             } else if (algorithm instanceof SignatureAlgorithm signature) {
-                KeyPair pair = signature.keyPair().build();
+                KeyPair pair = newPair(signature);
                 SIGNING.put(signature.getId(), pair.getPrivate());
                 jwk = new LinkedHashMap<>(Jwks.builder().key(pair.getPublic()).build());
             } else {
@@ -65,7 +66,7 @@ public final class Tokens {
         return request.get("do").equals("sign") ? sign(algorithm, request) : check(request);
     }
 
-    @SuppressWarnings("unchecked")
+    @SuppressWarnings({"unchecked", "deprecation"})
     private static <K extends Key> Map<String, Object> sign(String name, Map<String, Object> request) {
         var algorithm = (SecureDigestAlgorithm<K, ?>) Jwts.SIG.get().forKey(name);
         var claims = new LinkedHashMap<>(object(request.get("claims")));
@@ -103,6 +104,16 @@ public final class Tokens {
         } catch (JwtException refused) {
             return Map.of("refused", refused.getClass().getSimpleName());
         }
+    }
+
+    // Left to itself, it makes RSA keys of up to 4096 bits, and Ed448 keys for EdDSA.
+    private static KeyPair newPair(SignatureAlgorithm algorithm) throws Exception {
+        if (algorithm.getId().matches("(RS|PS).*")) {
+            var generator = KeyPairGenerator.getInstance("RSA");
+            generator.initialize(2048);
+            return generator.generateKeyPair();
+        }
+        return algorithm == Jwts.SIG.EdDSA ? Jwks.CRV.Ed25519.keyPair().build() : algorithm.keyPair().build();
     }
 
     private static String base64url(byte[] bytes) {

@@ -1,6 +1,6 @@
 //! The examples, made to fit a server: by changing addresses, client and secret, and nothing else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use verifier::{Strategy, examples};
 
@@ -9,6 +9,14 @@ use crate::server::{Product, Settings, Trouble, failed};
 
 /// The lines of an example that a user has to change.
 const OWN: &[&str] = &["issuer", "endpoint", "client_id", "client_secret"];
+
+/// In a change: the path of a file with a secret that nobody has.
+const WRONG_SECRET: &str = "{wrong-secret-file}";
+
+/// Where the wrong secret is, beside the right one.
+pub(crate) fn wrong_file(secret: &Path) -> PathBuf {
+    secret.with_extension("wrong")
+}
 
 /// The configuration for a server and a strategy, with the scenario's own `changes`.
 ///
@@ -30,7 +38,10 @@ pub(crate) fn configuration(
     }
     let mut text = adapted;
     for change in departures.iter().chain(changes) {
-        text = apply(&text, change, settings);
+        if refused(strategy, change.section, Some(change.key)) {
+            continue;
+        }
+        text = apply(&text, change, settings).replace(WRONG_SECRET, &wrong_file(secret).display().to_string());
     }
     Ok(text)
 }

@@ -3,23 +3,19 @@
 use std::time::Duration;
 
 use crate::scenario::{
-    Act, Change, Course, Demand, Expected, Scenario, Sorts, Step, VERIFIED, Verdict, Want, rejected,
+    Act, Change, Course, Demand, Expected, Scenario, Sorts, Step, VERIFIED, Verdict, Want,
 };
 use crate::server::{Deed, Lifetime};
 
 const FINE: Expected = Expected::of(VERIFIED, VERIFIED, VERIFIED);
 
-const UNKNOWN: Want = Want::OneOf(
-    &[
-        Verdict::Unavailable("connect_failed"),
-        Verdict::Unavailable("timed_out"),
-        Verdict::Unavailable("status_unknown"),
-        Verdict::Unavailable("breaker_open"),
-    ],
-    "the first call fails, the later ones are spared it",
-);
+const HALTED: Want = Want::Exactly(Verdict::Unavailable("timed_out"));
 
-const SILENT: Expected = Expected::of(VERIFIED, UNKNOWN, UNKNOWN);
+const AWAY_SLOWLY: Expected = Expected::of(VERIFIED, HALTED, HALTED);
+
+const KILLED: Want = Want::Exactly(Verdict::Unavailable("connect_failed"));
+
+const AWAY: Expected = Expected::of(VERIFIED, KILLED, KILLED);
 
 /// Pauses grow while a server is away; ours end soon after it is back.
 const RECOVERY: Duration = Duration::from_secs(15);
@@ -35,14 +31,14 @@ pub(crate) const ALL: &[Scenario] = &[
         "the server's process is halted in its tracks, and goes on",
         &[
             Step::new("before", Act::Nothing, FINE),
-            Step::new("halted", Act::Server(Deed::Halt), SILENT),
+            Step::new("halted", Act::Server(Deed::Halt), AWAY_SLOWLY),
             Step::new("goes on", Act::Server(Deed::GoOn), FINE).within(RECOVERY),
         ],
     ),
     Scenario {
         demand: Demand::Configured,
         ..row(
-            "outage/halted, answers at hand",
+            "outage/answers-at-hand",
             "halted; what was asked a moment ago serves on within the example's freshness",
             &[
                 Step::new("before", Act::Nothing, FINE),
@@ -51,14 +47,18 @@ pub(crate) const ALL: &[Scenario] = &[
         )
     },
     Scenario {
-        demand: Demand::Fresh,
-        changes: &[Change::set("issuer.revocation", "when_unknown", "{ allow_stale = \"1m\" }")],
+        demand: Demand::Configured,
+        changes: &[
+            Change::set("issuer.revocation", "freshness", "\"1s\""),
+            Change::set("issuer.revocation", "when_unknown", "{ allow_stale = \"1m\" }"),
+        ],
         ..row(
             "outage/allow-stale",
-            "halted, with when_unknown = allow_stale",
+            "halted, with freshness = 1s and when_unknown = allow_stale",
             &[
                 Step::new("before", Act::Nothing, FINE),
-                Step::new("halted", Act::Server(Deed::Halt), FINE).after_freshness(),
+                Step::new("halted", Act::Server(Deed::Halt), Expected::of(VERIFIED, HALTED, VERIFIED))
+                    .after_freshness(),
             ],
         )
     },
@@ -67,7 +67,7 @@ pub(crate) const ALL: &[Scenario] = &[
         "the server is killed and started again on the same port, and nothing of ours is",
         &[
             Step::new("before", Act::Nothing, FINE),
-            Step::new("killed", Act::Server(Deed::Kill), SILENT),
+            Step::new("killed", Act::Server(Deed::Kill), AWAY),
             Step::new("back", Act::Server(Deed::Restart), FINE).within(RECOVERY),
         ],
     ),
@@ -97,6 +97,3 @@ const LOST: Want = Want::OneOf(
 );
 
 const LOCKED: Expected = Expected::of(VERIFIED, LOST, LOST);
-
-/// For servers' own rows.
-pub(crate) const INACTIVE: Want = rejected("inactive");

@@ -1,8 +1,8 @@
 //! Keycloak: realms made by `start`, clients by the driver as tokens need them.
 
 pub(crate) mod admin;
-mod deeds;
-mod running;
+pub(crate) mod deeds;
+pub(crate) mod running;
 
 use async_trait::async_trait;
 use verifier::Strategy;
@@ -10,7 +10,7 @@ use verifier::Strategy;
 pub(crate) use self::admin::Admin;
 pub(crate) use self::running::Running;
 use super::{Deed, Format, Need, Product, Scopes, Server, Sort, Start, Subject, Trouble, process};
-use crate::scenario::{Override, Scenario, rejected};
+use crate::scenario::{Override, Scenario};
 use crate::scenarios::keycloak;
 
 /// The product.
@@ -46,34 +46,6 @@ const SORTS: &[Sort] = &[
     Sort::jwt(Subject::Client, "ES384"),
     Sort::jwt(Subject::Client, "ES512"),
     Sort::jwt(Subject::Client, "EdDSA"),
-];
-
-const fn own(
-    scenario: &'static str,
-    strategy: Option<Strategy>,
-    want: &'static str,
-    because: &'static str,
-) -> Override {
-    Override { scenario, step: None, strategy, sorts: |_| true, want: rejected(want), because }
-}
-
-const OVERRIDES: &[Override] = &[
-    own(
-        "audience/none",
-        Some(Strategy::Introspection),
-        "inactive",
-        "the caller isn't in aud, so Keycloak says inactive before anybody compares audiences",
-    ),
-    own(
-        "kind/refresh-token",
-        Some(Strategy::Introspection),
-        "inactive",
-        "a refresh token's aud is the realm, so it isn't told to us; keycloak/refresh-token asks as a client to whom it is",
-    ),
-    own("kind/refresh-token", None, "algorithm_not_allowed", "it is a JWT with the realm's HS512 secret"),
-    own("kind/id-token", None, "not_an_access_token", "our audience is in it, and it says typ ID"),
-    own("kind/code", Some(Strategy::Introspection), "inactive", "Keycloak doesn't know codes there"),
-    own("kind/code", None, "not_a_jwt", "the example for hybrid refuses opaque tokens, and nobody is asked"),
 ];
 
 const ADVICE: &[&str] = &[
@@ -130,11 +102,11 @@ impl Product for Keycloak {
     }
 
     fn overrides(&self) -> &'static [Override] {
-        OVERRIDES
+        keycloak::OVERRIDES
     }
 
     fn scenarios(&self) -> &'static [Scenario] {
-        keycloak::ALL
+        keycloak::SCENARIOS
     }
 
     fn advice(&self) -> &'static [&'static str] {

@@ -254,19 +254,19 @@ impl Running {
     /// and the cookies of the session.
     async fn code(&self, client: &str, resource: Option<&str>, scope: &str) -> Result<(String, Jar), Trouble> {
         let mut jar = Jar::new();
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs([
+        let parameters = [
             ("client_id", client),
             ("response_type", "code"),
             ("redirect_uri", CALLBACK),
             ("scope", scope),
             ("prompt", "consent"),
             ("nonce", "n-1"),
-        ]);
-        if let Some(resource) = resource {
-            query.append_pair("resource", resource);
-        }
-        let mut at = format!("{}/auth?{}", self.address, query.finish());
+        ];
+        let resource = resource.map(|resource| ("resource", resource));
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters.into_iter().chain(resource))
+            .finish();
+        let mut at = format!("{}/auth?{query}", self.address);
         for _ in 0..8 {
             let answer = self.http.visit(&at, &mut jar).await?;
             let Some(to) = answer.location.clone() else {

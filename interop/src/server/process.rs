@@ -1,10 +1,13 @@
 //! Scripts, and the process that `start` left behind.
 
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::{Trouble, failed};
+use crate::clock;
 
 /// The folder of a server's scripts.
 pub(crate) fn scripts(product: &str) -> PathBuf {
@@ -73,6 +76,22 @@ pub(crate) fn variables(file: &Path) -> Result<BTreeMap<String, String>, Trouble
 /// [`Trouble::Failed`] naming the one that isn't there.
 pub(crate) fn variable(variables: &BTreeMap<String, String>, name: &str) -> Result<String, Trouble> {
     variables.get(name).cloned().ok_or_else(|| failed(format_args!("start wrote no {name}")))
+}
+
+/// Waits until nobody listens any more at the host and port of this address: after a kill, since the sockets of a
+/// process outlive its first thread.
+///
+/// # Errors
+/// [`Trouble::Failed`] if somebody still does after 5 s, or the address has no numbers.
+pub(crate) async fn refuses(origin: &str) -> Result<(), Trouble> {
+    let host = origin.trim_start_matches("http://").split('/').next().unwrap_or_default();
+    let address: SocketAddr = host.parse().map_err(failed)?;
+    let refused = || async move { TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_err() };
+    if clock::until(Duration::from_secs(5), refused).await {
+        Ok(())
+    } else {
+        Err(failed(format_args!("somebody still listens at {address}")))
+    }
 }
 
 /// A signal.

@@ -42,6 +42,19 @@ fn another_line_that_changes_is_noticed() {
 }
 
 #[test]
+fn a_change_that_a_strategy_refuses_is_left_out() {
+    let changes = [Change::set("issuer.revocation", "when_unknown", "{ allow_stale = \"1m\" }")];
+    for product in ALL {
+        for strategy in STRATEGIES {
+            let text =
+                configuration(*product, &settings(None), strategy, Path::new("/dev/null"), &changes).unwrap();
+            let holds = text.lines().any(|line| line.starts_with("when_unknown = { allow_stale"));
+            assert_eq!(holds, strategy == Strategy::Hybrid, "{text}");
+        }
+    }
+}
+
+#[test]
 fn changes_replace_add_and_remove() {
     let text = "[[issuer]]\na = 1\n\n[issuer.keys]\na = 2\n";
     let change = |change| apply(text, &change, &settings(None));

@@ -70,7 +70,8 @@ impl Admin {
     /// [`Trouble::Failed`].
     pub(crate) async fn make(&self, path: &str, body: &Value) -> Result<String, Trouble> {
         let answer = self.call(Method::POST, path, body).await?;
-        let id = answer.location.as_deref().and_then(|location| location.rsplit('/').next()).map(str::to_owned);
+        let id =
+            answer.location.as_deref().and_then(|location| location.rsplit('/').next()).map(str::to_owned);
         id.ok_or_else(|| failed(format_args!("admin POST {path}: no id in the answer")))
     }
 
@@ -139,7 +140,8 @@ impl Admin {
             ("username", "admin"),
             ("password", &self.secret),
         ];
-        let token = self.http.form(&url, &[], &parameters).await?.good("admin token")?.text("access_token")?;
+        let token =
+            self.http.form(&url, &[], &parameters).await?.good("admin token")?.text("access_token")?;
         *held = Some((asked, token.clone()));
         Ok(token)
     }

@@ -44,7 +44,10 @@ impl Server for Running {
             Deed::RevokeRefreshToken => self.revoke(&issued.client, refresh(issued)?).await,
             Deed::Logout => {
                 let parameters = [("refresh_token", refresh(issued)?)];
-                self.post(&self.endpoint("logout"), &issued.client, &[], &parameters).await?.good("logout").map(drop)
+                self.post(&self.endpoint("logout"), &issued.client, &[], &parameters)
+                    .await?
+                    .good("logout")
+                    .map(drop)
             }
             Deed::DisableClient => self.client_enabled(&issued.client, false).await,
             Deed::EnableClient => self.client_enabled(&issued.client, true).await,
@@ -90,7 +93,9 @@ impl Server for Running {
             match undo {
                 Undo::Client(name) => {
                     let id = self.admin.client(&name).await?;
-                    self.admin.put(&format!("clients/{id}"), &json!({ "enabled": true, "notBefore": 0 })).await?;
+                    self.admin
+                        .put(&format!("clients/{id}"), &json!({ "enabled": true, "notBefore": 0 }))
+                        .await?;
                 }
                 Undo::User(name) => self.user_enabled(&name, true).await?,
                 Undo::Key(id) => self.admin.remove(&format!("components/{id}"), &Value::Null).await?,
@@ -109,14 +114,22 @@ impl Server for Running {
 impl Running {
     /// RFC 7009, by this client.
     pub(crate) async fn revoke(&self, client: &str, token: &str) -> Result<(), Trouble> {
-        self.post(&self.endpoint("revoke"), client, &[], &[("token", token)]).await?.good("revocation").map(drop)
+        self.post(&self.endpoint("revoke"), client, &[], &[("token", token)])
+            .await?
+            .good("revocation")
+            .map(drop)
     }
 
     async fn revoke_by_stranger(&self, issued: &Issued) -> Result<(), Trouble> {
         self.client("stranger", &json!({}), &[]).await?;
-        let answer = self.post(&self.endpoint("revoke"), "stranger", &[], &[("token", access(issued))]).await?;
+        let answer =
+            self.post(&self.endpoint("revoke"), "stranger", &[], &[("token", access(issued))]).await?;
         // 400 `invalid_token`, "Unmatching clients".
-        if answer.status < 500 { Ok(()) } else { Err(failed(format_args!("revocation: status {}", answer.status))) }
+        if answer.status < 500 {
+            Ok(())
+        } else {
+            Err(failed(format_args!("revocation: status {}", answer.status)))
+        }
     }
 
     async fn refresh(&self, issued: &Issued) -> Result<crate::server::http::Answer, Trouble> {

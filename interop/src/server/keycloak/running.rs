@@ -9,12 +9,13 @@ use tokio::sync::Mutex;
 use verifier_testkit::{Algorithm, SigningKey, TokenForge};
 
 use super::deeds::Undo;
-use super::{AT_JWT, Admin, ELSEWHERE, LIGHTWEIGHT, NAME};
+use super::{AT_JWT, Admin, ELSEWHERE, LIGHTWEIGHT};
 use crate::clock;
 use crate::server::http::{Answer, Http, Jar};
 use crate::server::process::{self, Process};
 use crate::server::{
-    AUDIENCE, Audience, Issued, Kind, Lifetime, OTHER_AUDIENCE, Order, Scopes, Settings, Sort, Subject, Trouble, failed,
+    AUDIENCE, Audience, Issued, Kind, Lifetime, OTHER_AUDIENCE, Order, Scopes, Settings, Sort, Subject,
+    Trouble, failed,
 };
 
 /// The client with which we introspect.
@@ -59,6 +60,14 @@ impl Running {
         Self::attach(super::REALM, false)
     }
 
+    /// The realm whose name is an address where nobody listens.
+    ///
+    /// # Errors
+    /// [`Trouble::Failed`] if none was started.
+    pub(crate) fn elsewhere() -> Result<Self, Trouble> {
+        Self::attach(ELSEWHERE, false)
+    }
+
     pub(super) fn attach(realm: &'static str, owns: bool) -> Result<Self, Trouble> {
         let variables = process::variables(&run_folder().join("keycloak.env"))?;
         let origin = process::variable(&variables, "KEYCLOAK_ORIGIN")?;
@@ -79,6 +88,19 @@ impl Running {
     /// The address of one of the realm's endpoints.
     pub(crate) fn endpoint(&self, name: &str) -> String {
         format!("{}/realms/{}/protocol/openid-connect/{name}", self.origin, self.realm)
+    }
+
+    /// What the realm would be named if its address were its name.
+    pub(crate) fn by_address(&self) -> String {
+        format!("{}/realms/{}", self.origin, self.realm)
+    }
+
+    /// The key set, as it is published now.
+    ///
+    /// # Errors
+    /// [`Trouble::Failed`] if there was no good answer.
+    pub(crate) async fn key_set(&self) -> Result<Value, Trouble> {
+        self.http.get(&self.endpoint("certs")).await?.good("key set")?.json()
     }
 
     pub(super) fn settings(&self) -> Settings {
@@ -120,7 +142,9 @@ impl Running {
         let password = self.secret("user")?;
         let mut parameters = match subject {
             Subject::Client => vec![("grant_type", "client_credentials")],
-            Subject::User => vec![("grant_type", "password"), ("username", "ada"), ("password", password.as_str())],
+            Subject::User => {
+                vec![("grant_type", "password"), ("username", "ada"), ("password", password.as_str())]
+            }
         };
         if !scope.is_empty() {
             parameters.push(("scope", scope));
@@ -132,7 +156,11 @@ impl Running {
     ///
     /// # Errors
     /// [`Trouble::Failed`] if there was no answer.
-    pub(crate) async fn ask_token(&self, client: &str, parameters: &[(&str, &str)]) -> Result<Answer, Trouble> {
+    pub(crate) async fn ask_token(
+        &self,
+        client: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Answer, Trouble> {
         let url = self.endpoint("token");
         if client.contains("dpop") {
             return self.post(&url, client, &[("dpop", &proof(&url))], parameters).await;
@@ -140,7 +168,11 @@ impl Running {
         self.post(&url, client, &[], parameters).await
     }
 
-    pub(super) async fn post(
+    /// A form that this client sends with its secret.
+    ///
+    /// # Errors
+    /// [`Trouble::Failed`] if there was no answer.
+    pub(crate) async fn post(
         &self,
         url: &str,
         client: &str,
@@ -188,7 +220,12 @@ impl Running {
     ///
     /// # Errors
     /// [`Trouble::Failed`].
-    pub(crate) async fn client(&self, name: &str, attributes: &Value, mappers: &[Value]) -> Result<(), Trouble> {
+    pub(crate) async fn client(
+        &self,
+        name: &str,
+        attributes: &Value,
+        mappers: &[Value],
+    ) -> Result<(), Trouble> {
         let mut made = self.made.lock().await;
         if made.contains(name) {
             return Ok(());
@@ -217,20 +254,26 @@ impl Running {
         let mut jar = Jar::new();
         let page = self.http.visit(&url, &mut jar).await?.good("login page")?;
         let page = String::from_utf8_lossy(&page.body).into_owned();
-        let action = page.split_once("action=\"").and_then(|(_, rest)| rest.split_once('"')).map(|(action, _)| action);
+        let action =
+            page.split_once("action=\"").and_then(|(_, rest)| rest.split_once('"')).map(|(action, _)| action);
         let action = action.ok_or_else(|| failed("no form in the login page"))?.replace("&amp;", "&");
         let cookies: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let password = self.secret("user")?;
         let answer = self
             .http
-            .form(&action, &[("cookie", &cookies.join("; "))], &[("username", "ada"), ("password", &password)])
+            .form(
+                &action,
+                &[("cookie", &cookies.join("; "))],
+                &[("username", "ada"), ("password", &password)],
+            )
             .await?;
         Ok(Issued { token: answer.parameter("code")?, ..empty(client, Some("ada")) })
     }
 }
 
 fn read(secrets: &std::path::Path, name: &str) -> Result<String, Trouble> {
-    std::fs::read_to_string(secrets.join(name)).map_err(|error| failed(format_args!("secret {name}: {error}")))
+    std::fs::read_to_string(secrets.join(name))
+        .map_err(|error| failed(format_args!("secret {name}: {error}")))
 }
 
 fn empty(client: String, user: Option<&str>) -> Issued {
@@ -291,6 +334,7 @@ fn proof(url: &str) -> String {
     jwk.retain(|name, _| matches!(name.as_str(), "kty" | "crv" | "x" | "y"));
     let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": jwk });
     let now = clock::now().wall;
-    let claims = json!({ "jti": now.unix_micros().to_string(), "htm": "POST", "htu": url, "iat": now.unix_seconds() });
+    let claims =
+        json!({ "jti": now.unix_micros().to_string(), "htm": "POST", "htu": url, "iat": now.unix_seconds() });
     TokenForge::new(header.to_string(), claims.to_string()).sign(&key)
 }

@@ -1,0 +1,179 @@
+//! What needs more than one server, more than one address, or a demand of its own.
+
+use futures_util::future::BoxFuture;
+use verifier::{Freshness, Strategy};
+use verifier_testkit::{Algorithm, AuthorizationServer, TokenRequest};
+
+use crate::judge::verdict_of;
+use crate::scenario::{
+    Act, Course, Demand, Expected, STRATEGIES, Scenario, Sorts, Step, VERIFIED, Verdict, Want, rejected,
+    unavailable,
+};
+use crate::server::{AUDIENCE, Audience, Deed, Format, Kind, Lifetime, Need, Order, Scopes, Trouble, failed};
+use crate::stage::{Check, Stage};
+
+const FINE: Expected = Expected::of(VERIFIED, VERIFIED, VERIFIED);
+
+/// The rows.
+pub(crate) const ALL: &[Scenario] = &[
+    Scenario::new(
+        "foreign/another-issuer",
+        "a good token of another issuer",
+        Sorts::EachFormat,
+        Course::Own(another_issuer),
+    ),
+    Scenario::new(
+        "foreign/forged",
+        "a token that names this issuer, signed with somebody else's key",
+        Sorts::Jwt,
+        Course::Own(forged),
+    ),
+    Scenario::new(
+        "freshness/not-promised",
+        "a freshness demanded of jwks, which can't promise any",
+        Sorts::Jwt,
+        Course::Own(not_promised),
+    ),
+    Scenario::new(
+        "freshness/one-call",
+        "100 requests with one new token at the same moment make one call",
+        Sorts::EachFormat,
+        Course::Own(one_call),
+    ),
+    Scenario {
+        needs: &[Need::AnotherAddress],
+        ..Scenario::new(
+            "address/fresh",
+            "the issuer's name isn't its address: reached through `connect`",
+            Sorts::EachUsual,
+            Course::Steps(&[Step::new("first", Act::Nothing, FINE)]),
+        )
+    },
+    Scenario {
+        needs: &[Need::AnotherAddress],
+        demand: Demand::Fresh,
+        ..Scenario::new(
+            "address/revoked",
+            "the issuer's name isn't its address: a revocation shows as soon",
+            Sorts::EachFormat,
+            Course::Steps(&[
+                Step::new("before", Act::Nothing, FINE),
+                Step::new(
+                    "after",
+                    Act::Server(Deed::Revoke),
+                    Expected::of(VERIFIED, rejected("inactive"), rejected("inactive")),
+                )
+                .after_freshness(),
+            ]),
+        )
+    },
+    Scenario {
+        needs: &[Need::AnotherAddress],
+        ..Scenario::new(
+            "address/without-connect",
+            "the issuer's name isn't its address, and the configuration doesn't say so: nobody is found",
+            Sorts::Jwt,
+            Course::Own(without_connect),
+        )
+    },
+];
+
+/// The usual access token of the first sort of this format.
+pub(crate) fn usual(stage: &Stage<'_>, format: Format) -> Option<Order> {
+    let sort = *stage.product.sorts().iter().find(|sort| sort.format == format)?;
+    Some(Order {
+        kind: Kind::Access,
+        sort,
+        audience: Audience::Ours,
+        lifetime: Lifetime::Usual,
+        scopes: Scopes::Held,
+    })
+}
+
+fn another_issuer<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Trouble>> {
+    Box::pin(async move {
+        let other = another_server()?;
+        let token = other.issue(TokenRequest::new().audience(AUDIENCE)).token;
+        // Claims aren't read before a signature is checked, so it is the key that isn't known.
+        let wants = [rejected("unknown_key"), rejected("inactive"), rejected("unknown_key")];
+        judged(stage, "foreign/another-issuer", &token, wants).await
+    })
+}
+
+fn forged<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Trouble>> {
+    Box::pin(async move {
+        let other = another_server()?;
+        let request = TokenRequest::new().audience(AUDIENCE).claim("iss", stage.settings.issuer.clone());
+        let token = other.issue(request).token;
+        let wants = [rejected("unknown_key"), rejected("inactive"), rejected("unknown_key")];
+        judged(stage, "foreign/forged", &token, wants).await
+    })
+}
+
+/// A server of another name, with keys of the algorithm that the examples allow.
+fn another_server() -> Result<AuthorizationServer, Trouble> {
+    let server = AuthorizationServer::start().map_err(failed)?;
+    let kid = server.add_key(Algorithm::RS256);
+    if server.promote(&kid) { Ok(server) } else { Err(failed("the other server keeps its old key")) }
+}
+
+async fn judged(
+    stage: &Stage<'_>,
+    scenario: &str,
+    token: &str,
+    wants: [Want; 3],
+) -> Result<Vec<Check>, Trouble> {
+    let sort = usual(stage, Format::Jwt).or_else(|| usual(stage, Format::Opaque)).map(|order| order.sort);
+    let sort = sort.ok_or_else(|| failed("no tokens"))?;
+    let mut checks = Vec::new();
+    for (strategy, want) in STRATEGIES.into_iter().zip(wants) {
+        let judge = stage.judge(strategy, &[])?;
+        let verdict = judge.say(token, Demand::Configured).await;
+        // What this server makes of it may be particular, here as in the steps of other scenarios.
+        let own = stage.product.overrides().iter().find(|own| own.fits(scenario, "", strategy, &sort));
+        let want = own.map_or(want, |own| own.want);
+        checks.push(Check { because: own.map(|own| own.because), ..Check::verdict(strategy, "", want, verdict) });
+    }
+    Ok(checks)
+}
+
+fn not_promised<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Trouble>> {
+    Box::pin(async move {
+        let order = usual(stage, Format::Jwt).ok_or_else(|| failed("no JWT"))?;
+        let issued = stage.issue(&order).await?;
+        let judge = stage.judge_of(Strategy::Jwks, &order.sort, &[])?;
+        let demanded = judge.verifier.request(&issued.token).freshness(Freshness::LIVE).verify().await;
+        let verdict = demanded.map_or_else(verdict_of, |_| Verdict::Verified);
+        Ok(vec![Check::verdict(Strategy::Jwks, "asked live", unavailable("no_revocation_source"), verdict)])
+    })
+}
+
+fn one_call<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Trouble>> {
+    Box::pin(async move {
+        let mut checks = Vec::new();
+        for format in [Format::Jwt, Format::Opaque] {
+            let Some(order) = usual(stage, format) else { continue };
+            for strategy in [Strategy::Introspection, Strategy::Hybrid] {
+                let issued = stage.issue(&order).await?;
+                let judge = stage.judge_of(strategy, &order.sort, &[])?;
+                let _ = judge.verifier.ready(std::time::Duration::from_secs(5)).await;
+                let all = (0..100).map(|_| judge.say(&issued.token, Demand::Configured));
+                futures_util::future::join_all(all).await;
+                let calls = judge.introspections().to_string();
+                checks.push(Check::same(Some(strategy), format!("{}, calls", order.sort), "1", calls));
+            }
+        }
+        Ok(checks)
+    })
+}
+
+fn without_connect<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Trouble>> {
+    Box::pin(async move {
+        let order = usual(stage, Format::Jwt).ok_or_else(|| failed("no JWT"))?;
+        let issued = stage.issue(&order).await?;
+        let settings = crate::server::Settings { address: None, ..stage.settings.clone() };
+        let judge = crate::judge::Judge::new(stage.product, &settings, Strategy::Jwks, &[])?;
+        let verdict = judge.say(&issued.token, Demand::Configured).await;
+        Ok(vec![Check::verdict(Strategy::Jwks, "", unavailable("keys_not_loaded"), verdict)])
+    })
+}

@@ -1,0 +1,139 @@
+//! Where this server's verdicts are other than the table's.
+
+use verifier::Strategy;
+
+use crate::scenario::{Override, VERIFIED, Want, rejected, unavailable};
+use crate::server::{Format, Sort, Subject};
+
+/// It answers any JWT with 400, which is that token's affair: remembered for it alone, and no outage.
+const REFUSED: Want = unavailable("refused_by_server");
+
+const REFUSES_JWTS: &str = "it refuses to introspect JWTs: 400 unsupported_token_type";
+
+fn jwts(sort: &Sort) -> bool {
+    sort.format == Format::Jwt
+}
+
+fn opaque(sort: &Sort) -> bool {
+    sort.format == Format::Opaque
+}
+
+fn clients_opaque(sort: &Sort) -> bool {
+    opaque(sort) && sort.subject == Subject::Client
+}
+
+fn users_opaque(sort: &Sort) -> bool {
+    opaque(sort) && sort.subject == Subject::User
+}
+
+/// JWTs that the server would have to be asked about.
+const fn refused(scenario: &'static str, strategy: Strategy) -> Override {
+    Override {
+        scenario,
+        step: None,
+        strategy: Some(strategy),
+        sorts: jwts,
+        want: REFUSED,
+        because: REFUSES_JWTS,
+    }
+}
+
+/// A server that never says more of a JWT than 400 can't be missed.
+const fn not_missed(strategy: Strategy) -> Override {
+    Override { want: Want::NotAsked("it introspects no JWT, there or not"), ..refused("outage/*", strategy) }
+}
+
+const fn opaque_by(
+    scenario: &'static str,
+    step: &'static str,
+    strategy: Strategy,
+    sorts: fn(&Sort) -> bool,
+    want: Want,
+    because: &'static str,
+) -> Override {
+    Override { scenario, step: Some(step), strategy: Some(strategy), sorts, want, because }
+}
+
+const CLIENT_GONE: &str = "introspection doesn't look for the client of a client's own token";
+
+const CLIENT_OF_A_USERS_TOKEN_GONE: &str =
+    "introspection of a user's token stumbles over a client that is gone: 500 server_error";
+
+const USER_GONE: &str = "introspection doesn't look for the user";
+
+const ID_TOKEN: &str = "an ID token is a JWT, whatever access token comes with it; it says no typ";
+
+const REFRESH_TOKEN: &str = "refresh tokens are active without token_type and aud: the audience rule refuses them";
+
+use Strategy::{Hybrid, Introspection, Jwks};
+
+/// All of them.
+pub(super) const OVERRIDES: &[Override] = &[
+    not_missed(Introspection),
+    not_missed(Hybrid),
+    // By introspection alone the server is asked before anything of a JWT is judged, but for its shape.
+    refused("fresh*", Introspection),
+    refused("expired", Introspection),
+    refused("tampered/claims", Introspection),
+    refused("tampered/signature", Introspection),
+    refused("tampered/key-id", Introspection),
+    refused("audience/other", Introspection),
+    refused("kind/dpop-bound", Introspection),
+    refused("scope/*", Introspection),
+    refused("revoked/*", Introspection),
+    // By hybrid, when it is good so far.
+    refused("fresh*", Hybrid),
+    Override { step: Some("alive"), ..refused("expired", Hybrid) },
+    refused("scope/held", Hybrid),
+    refused("revoked/*", Hybrid),
+    // ID tokens are JWTs, refresh tokens are not, whatever the access token's format.
+    Override { sorts: users, ..refused("kind/id-token", Introspection) },
+    Override {
+        scenario: "kind/id-token",
+        step: None,
+        strategy: Some(Jwks),
+        sorts: users,
+        want: rejected("wrong_type"),
+        because: ID_TOKEN,
+    },
+    Override {
+        scenario: "kind/refresh-token",
+        step: None,
+        strategy: Some(Introspection),
+        sorts: users,
+        want: rejected("wrong_audience"),
+        because: REFRESH_TOKEN,
+    },
+    Override {
+        scenario: "kind/refresh-token",
+        step: None,
+        strategy: Some(Hybrid),
+        sorts: users,
+        want: rejected("wrong_audience"),
+        because: REFRESH_TOKEN,
+    },
+    opaque_by("revoked/client-disabled", "after", Introspection, clients_opaque, VERIFIED, CLIENT_GONE),
+    opaque_by("revoked/client-disabled", "after", Hybrid, clients_opaque, VERIFIED, CLIENT_GONE),
+    opaque_by(
+        "revoked/client-disabled",
+        "after",
+        Introspection,
+        users_opaque,
+        unavailable("server_error"),
+        CLIENT_OF_A_USERS_TOKEN_GONE,
+    ),
+    opaque_by(
+        "revoked/client-disabled",
+        "after",
+        Hybrid,
+        users_opaque,
+        unavailable("server_error"),
+        CLIENT_OF_A_USERS_TOKEN_GONE,
+    ),
+    opaque_by("revoked/user-disabled", "after", Introspection, opaque, VERIFIED, USER_GONE),
+    opaque_by("revoked/user-disabled", "after", Hybrid, opaque, VERIFIED, USER_GONE),
+];
+
+fn users(sort: &Sort) -> bool {
+    sort.subject == Subject::User
+}
