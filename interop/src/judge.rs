@@ -40,14 +40,14 @@ impl Judge {
         let secret = secrets.path().join("secret");
         if let Some((_, text)) = &settings.caller {
             std::fs::write(&secret, text).map_err(failed)?;
-            std::fs::write(adapt::wrong_file(&secret), "wrong-secret-of-nobody").map_err(failed)?;
         }
+        std::fs::write(adapt::wrong_file(&secret), "wrong-secret-of-nobody").map_err(failed)?;
         let text = adapt::configuration(product, settings, strategy, &secret, changes)?;
         let config = VerifierConfig::from_toml(&text)
             .map_err(|error| failed(format_args!("the example for {strategy}: {error}")))?;
         let mut transport = TransportConfig::new();
         if let Some(address) = &settings.address {
-            transport = transport.connect(settings.issuer.clone(), address.clone());
+            transport = transport.connect(adapt::origin(&settings.issuer).to_owned(), address.clone());
         }
         let transport: Arc<dyn HttpTransport> = Arc::new(transport.build().map_err(failed)?);
         let counts = Arc::new(Counts::default());

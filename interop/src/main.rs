@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod document;
 mod judge;
 mod play;
 mod price;
@@ -85,6 +86,9 @@ fn began(args: &Args) -> io::Result<bool> {
         let run = runtime.block_on(run::run(product, args.only.as_deref(), shown, &mut out))?;
         sum = sum.and(run.sum);
         runs.push(run);
+    }
+    if let Some(file) = &args.docs {
+        document::write(file, &runs)?;
     }
     report::sum(&mut out, args.json, sum, clock::instant().since(begun))?;
     Ok(sum.failed == 0)

@@ -147,6 +147,7 @@ async fn play_steps(
         let named = format!("{sort}, {}", step.name);
         checks.extend(join_all(judged).await.into_iter().flatten().map(|mut check| {
             check.what.clone_from(&named);
+            check.of = Some((*sort, step.name));
             check
         }));
         before = wants.map(|(want, _)| want);

@@ -29,7 +29,7 @@ pub(crate) const TITLE: &str = "1,000 live tokens under load, revocations sprink
 const TOKENS: usize = 1000;
 
 /// How long each measurement goes on.
-const RUN: Duration = Duration::from_secs(10);
+const RUN: Duration = Duration::from_secs(8);
 
 /// How many requests are under way at most, and the least time from one to the next of the same worker: 400 a second.
 const WORKERS: u64 = 8;

@@ -65,7 +65,11 @@ pub(crate) fn outcome(out: &mut impl Write, json: bool, server: &str, outcome: &
     }
     if json {
         let took = outcome.took.as_secs_f64();
-        writeln!(out, "{}", json!({ "result": "played", "server": server, "scenario": id, "seconds": took }))?;
+        writeln!(
+            out,
+            "{}",
+            json!({ "result": "played", "server": server, "scenario": id, "seconds": took })
+        )?;
     }
     out.flush()
 }

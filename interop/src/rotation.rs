@@ -109,8 +109,10 @@ fn summed(stage: &Stage<'_>, strategy: Strategy, seen: &[Seen], dropped: Instant
     let lost = |token: &dyn Fn(usize) -> bool| {
         count(&|one: &Seen| one.at < dropped && token(one.token) && one.verdict != Verdict::Verified)
     };
-    let late: Vec<&Seen> =
-        seen.iter().filter(|one| one.token > 0 && one.at > dropped && one.verdict == Verdict::Verified).collect();
+    let late: Vec<&Seen> = seen
+        .iter()
+        .filter(|one| one.token > 0 && one.at > dropped && one.verdict == Verdict::Verified)
+        .collect();
     let last = late.last().map_or(Duration::ZERO, |one| one.at.since(dropped));
     let bound = if strategy == Strategy::Jwks { MAX_AGE } else { crate::scenario::FRESHNESS.min(MAX_AGE) };
     let mut checks = vec![

@@ -416,3 +416,6 @@ impl Override {
             && (self.sorts)(sort)
     }
 }
+
+#[cfg(test)]
+mod tests;

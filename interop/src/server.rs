@@ -259,6 +259,7 @@ pub(crate) enum Deed {
 
 impl Deed {
     /// All of them.
+    #[cfg(test)]
     pub(crate) const ALL: &[Self] = &[
         Self::Revoke,
         Self::RevokeByStranger,

@@ -45,6 +45,11 @@ impl Stage<'_> {
         self.judge(strategy, &all)
     }
 
+    /// Whether the example for this strategy allows this algorithm.
+    pub(crate) fn lists(&self, strategy: Strategy, algorithm: &str) -> bool {
+        algorithm_change(self.product, strategy, algorithm).is_none()
+    }
+
     /// Issues a token.
     ///
     /// # Errors
@@ -96,7 +101,9 @@ fn algorithm_change(product: &dyn Product, strategy: Strategy, algorithm: &str) 
 pub(crate) struct Check {
     /// By which strategy; `None` if it is about none.
     pub(crate) strategy: Option<Strategy>,
-    /// What was compared, in a scenario of several: sort of token, step.
+    /// Of which token and at which step, in a scenario of steps.
+    pub(crate) of: Option<(Sort, &'static str)>,
+    /// What was compared, in a scenario of one's own.
     pub(crate) what: String,
     /// What had to come.
     pub(crate) wanted: String,
@@ -115,6 +122,7 @@ impl Check {
     pub(crate) fn verdict(strategy: Strategy, what: impl Into<String>, want: Want, got: Verdict) -> Self {
         Self {
             strategy: Some(strategy),
+            of: None,
             what: what.into(),
             wanted: want.to_string(),
             got: got.to_string(),
@@ -133,7 +141,7 @@ impl Check {
     ) -> Self {
         let (wanted, got) = (wanted.into(), got.into());
         let passed = wanted == got;
-        Self { strategy, what: what.into(), wanted, got, passed, took: None, because: None }
+        Self { strategy, of: None, what: what.into(), wanted, got, passed, took: None, because: None }
     }
 
     /// Something that has to be so.
@@ -146,6 +154,7 @@ impl Check {
     ) -> Self {
         Self {
             strategy,
+            of: None,
             what: what.into(),
             wanted: wanted.into(),
             got: got.into(),

@@ -106,10 +106,17 @@ fn adapt(example: &str, settings: &Settings, strategy: Strategy, secret: &str) -
     }
     if let Some(address) = &settings.address {
         let connect = Change { section: "issuer", key: "connect", value: None };
-        let text = format!("{{ {} = {} }}", quoted(&settings.issuer), quoted(address));
+        let text = format!("{{ {} = {} }}", quoted(origin(&settings.issuer)), quoted(address));
         return set(&lines, &connect, &text);
     }
     joined(&lines)
+}
+
+/// Scheme, host and port of an address: what `connect` goes by.
+pub(crate) fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(host..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host + at);
+    url.get(..end).unwrap_or(url)
 }
 
 /// The first line that differs from the example's though no user should have to change it. The strategy may be

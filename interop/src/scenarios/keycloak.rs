@@ -12,7 +12,7 @@ use serde_json::Value;
 use verifier::{Strategy, VerifiedToken};
 
 use crate::judge::Judge;
-use crate::scenario::{Change, Course, Demand, Override, Play, STRATEGIES, Scenario, Sorts, Want, rejected};
+use crate::scenario::{Change, Course, Demand, Override, Play, STRATEGIES, Scenario, Sorts, Want, rejected, unavailable};
 use crate::server::{Audience, Kind, Lifetime, Order, Scopes, Settings, Sort, Subject, Trouble, failed};
 use crate::stage::{Check, Stage};
 
@@ -31,11 +31,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     row("keycloak/caller-not-named", "the caller's client id isn't in aud", asking::caller_not_named),
     row("keycloak/refresh-token", "refresh and offline tokens that Keycloak calls active", asking::refresh_tokens),
     row("keycloak/credentials", "credentials of ours, right and wrong", asking::credentials),
+    row("keycloak/client_secret_jwt", "our credentials as an assertion by our secret", asking::client_secret_jwt),
+    row("keycloak/private_key_jwt", "our credentials as an assertion by our key", asking::private_key_jwt),
     row("keycloak/not-before", "not-before of the realm, and back", endings::not_before),
     row("keycloak/logged-out", "the user's sessions are ended by an administrator", endings::logged_out),
     row("keycloak/keys", "key providers by priority: added, passive, disabled", keys::priorities),
     row("keycloak/encryption-key", "an encryption key in the set", keys::encryption_key),
     row("keycloak/at-jwt", "only at+jwt is let in", keys::at_jwt),
+    row("keycloak/unlisted", "an algorithm of the realm that the example doesn't list", keys::unlisted),
     row("keycloak/shared-secret", "a client whose tokens are signed by HS256", keys::shared_secret),
     row("keycloak/another-realm", "a token of another realm of the same server", keys::another_realm),
     row("keycloak/host", "the token was fetched under another host name", keys::host),
@@ -68,6 +71,15 @@ pub(crate) const OVERRIDES: &[Override] = &[
         "a refresh token's aud is the realm, so it isn't told to us; keycloak/refresh-token asks as a client to whom it is",
     ),
     own("kind/refresh-token", None, "algorithm_not_allowed", "it is a JWT with the realm's HS512 secret"),
+    Override {
+        want: unavailable("misconfigured"),
+        ..own(
+            "misconfigured/issuer",
+            Some(Strategy::Introspection),
+            "",
+            "the example finds the endpoint through the metadata, which name another issuer",
+        )
+    },
     own("kind/id-token", None, "not_an_access_token", "our audience is in it, and it says typ ID"),
     own("kind/code", Some(Strategy::Introspection), "inactive", "Keycloak doesn't know codes there"),
     own("kind/code", None, "not_a_jwt", "the example for hybrid refuses opaque tokens, and nobody is asked"),

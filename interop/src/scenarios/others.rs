@@ -9,7 +9,9 @@ use crate::scenario::{
     Act, Course, Demand, Expected, STRATEGIES, Scenario, Sorts, Step, VERIFIED, Verdict, Want, rejected,
     unavailable,
 };
-use crate::server::{AUDIENCE, Audience, Deed, Format, Kind, Lifetime, Need, Order, Scopes, Trouble, failed};
+use crate::server::{
+    AUDIENCE, Audience, Deed, Format, Kind, Lifetime, Need, Order, Scopes, Sort, Trouble, cant_do, failed,
+};
 use crate::stage::{Check, Stage};
 
 const FINE: Expected = Expected::of(VERIFIED, VERIFIED, VERIFIED);
@@ -39,6 +41,18 @@ pub(crate) const ALL: &[Scenario] = &[
         "100 requests with one new token at the same moment make one call",
         Sorts::EachFormat,
         Course::Own(one_call),
+    ),
+    Scenario::new(
+        "algorithm/not-listed",
+        "signed with an algorithm that the configuration doesn't list",
+        Sorts::Jwt,
+        Course::Own(not_listed),
+    ),
+    Scenario::new(
+        "foreign/key-ids",
+        "20 tokens with made-up key ids cost the server two fetches at most",
+        Sorts::Jwt,
+        Course::Own(key_ids),
     ),
     Scenario {
         needs: &[Need::AnotherAddress],
@@ -96,7 +110,7 @@ fn another_issuer<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, 
         let token = other.issue(TokenRequest::new().audience(AUDIENCE)).token;
         // Claims aren't read before a signature is checked, so it is the key that isn't known.
         let wants = [rejected("unknown_key"), rejected("inactive"), rejected("unknown_key")];
-        judged(stage, "foreign/another-issuer", &token, wants).await
+        judged(stage, "foreign/another-issuer", &any_sort(stage)?, &token, wants).await
     })
 }
 
@@ -106,8 +120,13 @@ fn forged<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Trouble>
         let request = TokenRequest::new().audience(AUDIENCE).claim("iss", stage.settings.issuer.clone());
         let token = other.issue(request).token;
         let wants = [rejected("unknown_key"), rejected("inactive"), rejected("unknown_key")];
-        judged(stage, "foreign/forged", &token, wants).await
+        judged(stage, "foreign/forged", &any_sort(stage)?, &token, wants).await
     })
+}
+
+/// The first sort, for tokens that are nobody's here.
+fn any_sort(stage: &Stage<'_>) -> Result<Sort, Trouble> {
+    stage.product.sorts().first().copied().ok_or_else(|| failed("no tokens"))
 }
 
 /// A server of another name, with keys of the algorithm that the examples allow.
@@ -120,19 +139,21 @@ fn another_server() -> Result<AuthorizationServer, Trouble> {
 async fn judged(
     stage: &Stage<'_>,
     scenario: &str,
+    sort: &Sort,
     token: &str,
     wants: [Want; 3],
 ) -> Result<Vec<Check>, Trouble> {
-    let sort = usual(stage, Format::Jwt).or_else(|| usual(stage, Format::Opaque)).map(|order| order.sort);
-    let sort = sort.ok_or_else(|| failed("no tokens"))?;
     let mut checks = Vec::new();
     for (strategy, want) in STRATEGIES.into_iter().zip(wants) {
         let judge = stage.judge(strategy, &[])?;
         let verdict = judge.say(token, Demand::Configured).await;
         // What this server makes of it may be particular, here as in the steps of other scenarios.
-        let own = stage.product.overrides().iter().find(|own| own.fits(scenario, "", strategy, &sort));
+        let own = stage.product.overrides().iter().find(|own| own.fits(scenario, "", strategy, sort));
         let want = own.map_or(want, |own| own.want);
-        checks.push(Check { because: own.map(|own| own.because), ..Check::verdict(strategy, "", want, verdict) });
+        checks.push(Check {
+            because: own.map(|own| own.because),
+            ..Check::verdict(strategy, "", want, verdict)
+        });
     }
     Ok(checks)
 }
@@ -162,6 +183,61 @@ fn one_call<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Troubl
                 let calls = judge.introspections().to_string();
                 checks.push(Check::same(Some(strategy), format!("{}, calls", order.sort), "1", calls));
             }
+        }
+        Ok(checks)
+    })
+}
+
+fn not_listed<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Trouble>> {
+    Box::pin(async move {
+        let mut checks = Vec::new();
+        for sort in stage.product.sorts() {
+            if sort.format != Format::Jwt || stage.lists(Strategy::Jwks, sort.algorithm) {
+                continue;
+            }
+            let order = Order { sort: *sort, ..usual(stage, Format::Jwt).ok_or_else(|| failed("no JWT"))? };
+            let issued = stage.issue(&order).await?;
+            let wants = [rejected("algorithm_not_allowed"), VERIFIED, rejected("algorithm_not_allowed")];
+            for mut check in judged(stage, "algorithm/not-listed", sort, &issued.token, wants).await? {
+                check.what = sort.to_string();
+                checks.push(check);
+            }
+        }
+        if checks.is_empty() {
+            cant_do("it signs with no other algorithm than the example lists")
+        } else {
+            Ok(checks)
+        }
+    })
+}
+
+fn key_ids<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Trouble>> {
+    Box::pin(async move {
+        let order = usual(stage, Format::Jwt).ok_or_else(|| failed("no JWT"))?;
+        let issued = stage.issue(&order).await?;
+        let mut checks = Vec::new();
+        for strategy in [Strategy::Jwks, Strategy::Hybrid] {
+            let judge = stage.judge_of(strategy, &order.sort, &[])?;
+            judge
+                .verifier
+                .ready(std::time::Duration::from_secs(5))
+                .await
+                .map_err(|error| failed(error.code()))?;
+            let (fetches, calls) = (judge.fetches(), judge.introspections());
+            for number in 0..20 {
+                let token = crate::twist::with_kid(&issued.token, &format!("made-up-{number}"));
+                let verdict = judge.say(&token.ok_or_else(|| failed("no JWT"))?, Demand::Configured).await;
+                checks.push(Check::verdict(strategy, "verdict", rejected("unknown_key"), verdict));
+            }
+            checks.retain(|check| !check.passed || check.what != "verdict");
+            let (fetches, calls) = (judge.fetches() - fetches, judge.introspections() - calls);
+            checks.push(Check::holds(
+                Some(strategy),
+                "",
+                "unknown_key, two fetches at most, no introspection",
+                fetches <= 2 && calls == 0,
+                format!("{fetches} fetches, {calls} introspections"),
+            ));
         }
         Ok(checks)
     })

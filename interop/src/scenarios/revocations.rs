@@ -18,11 +18,7 @@ const FORGETFUL: &[Change] = &[Change::set("issuer.introspection", "negative_ttl
 
 /// Asked live, and with inactive answers kept for 1 s (the default is 10 s), which is what a recovery waits for.
 const fn again(id: &'static str, title: &'static str, sorts: Sorts, steps: &'static [Step]) -> Scenario {
-    Scenario {
-        demand: Demand::Live,
-        changes: FORGETFUL,
-        ..row(id, title, sorts, steps)
-    }
+    Scenario { demand: Demand::Live, changes: FORGETFUL, ..row(id, title, sorts, steps) }
 }
 
 const FIRST: Step = Step::new("before", Act::Nothing, FINE);

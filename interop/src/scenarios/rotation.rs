@@ -1,7 +1,9 @@
 //! Keys that change: step by step, and under a steady stream of verifications.
 
 use crate::rotation;
-use crate::scenario::{Act, Change, Course, Demand, Expected, Scenario, Sorts, Step, VERIFIED, Verdict, Want, rejected};
+use crate::scenario::{
+    Act, Change, Course, Demand, Expected, Scenario, Sorts, Step, VERIFIED, Verdict, Want, rejected,
+};
 use crate::server::{Deed, Need};
 
 const FINE: Expected = Expected::of(VERIFIED, VERIFIED, VERIFIED);

@@ -93,10 +93,7 @@ pub(crate) const ALL: &[Scenario] = &[
             "tampered/unsigned",
             "alg none",
             Sorts::Jwt,
-            Course::Steps(&[Step::new(
-                "first",
-                Act::Nothing,
-                all("algorithm_not_allowed")).no_calls()]),
+            Course::Steps(&[Step::new("first", Act::Nothing, all("algorithm_not_allowed")).no_calls()]),
         )
     },
     Scenario {
@@ -172,11 +169,7 @@ pub(crate) const ALL: &[Scenario] = &[
             "kind/id-token",
             "an ID token",
             Sorts::Users,
-            Course::Steps(&[Step::new(
-                "first",
-                Act::Nothing,
-                all("not_an_access_token"),
-            )]),
+            Course::Steps(&[Step::new("first", Act::Nothing, all("not_an_access_token"))]),
         )
     },
     Scenario {
@@ -307,4 +300,3 @@ const GONE: Want = Want::OneOf(
     &[Verdict::Rejected("expired"), Verdict::Rejected("inactive")],
     "a kept answer says when it ends, a new one that it has ended",
 );
-

@@ -1,6 +1,7 @@
 //! Ory Hydra.
 
 mod deeds;
+mod plays;
 mod rows;
 mod tokens;
 
@@ -15,6 +16,7 @@ use super::{
     Deed, Format, Issued, Kind, Need, Order, Product, Server, Settings, Sort, Start, Subject, Trouble,
 };
 use crate::scenario::{Override, Scenario};
+use crate::stage::Stage;
 
 /// The product.
 #[derive(Debug)]
@@ -56,7 +58,9 @@ impl Product for Hydra {
             Need::Deed(Deed::DisableUser | Deed::EnableUser) => {
                 Some("it has no users of its own: whoever logs them in is another service")
             }
-            Need::OlderKeyIntrospected => Some("JWTs of an older key are inactive, though the key is published"),
+            Need::OlderKeyIntrospected => {
+                Some("JWTs of an older key are inactive, though the key is published")
+            }
             Need::Deed(Deed::EnableClient) => Some("a client can only be deleted, and its tokens with it"),
             Need::Kind(_)
             | Need::Deed(_)
@@ -146,6 +150,12 @@ impl Running {
             locked: Mutex::new(None),
             serial: std::sync::atomic::AtomicU64::new(0),
         })
+    }
+
+    /// The one that runs on this stage, for scenarios that talk to it themselves.
+    fn again(stage: &Stage<'_>) -> Result<Self, Trouble> {
+        let named = if stage.settings.address.is_some() { Start::NamedLocalhost } else { Start::Usual };
+        Self::new(named)
     }
 
     const fn client(&self, format: Format) -> &(String, String) {

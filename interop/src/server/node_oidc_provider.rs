@@ -15,8 +15,8 @@ use verifier::Strategy;
 use super::http::{Answer, Http, Jar, basic, parameter};
 use super::process::{self, Process, Signal};
 use super::{
-    AUDIENCE, Audience, Deed, Format, Issued, Kind, Lifetime, Need, OTHER_AUDIENCE, Order, Product, Scopes, Server,
-    Settings, Sort, Start, Subject, Trouble, cant_do, failed,
+    AUDIENCE, Audience, Deed, Format, Issued, Kind, Lifetime, Need, OTHER_AUDIENCE, Order, Product, Scopes,
+    Server, Settings, Sort, Start, Subject, Trouble, cant_do, failed,
 };
 use crate::scenario::{Change, Override, Scenario};
 use crate::scenarios::node_oidc_provider as own;
@@ -58,7 +58,12 @@ impl Product for NodeOidcProvider {
 
     fn lacks(&self, need: Need) -> Option<&'static str> {
         match need {
-            Need::Scopes(Scopes::Wildcard) => Some("its resource servers list their scopes, and it knows no patterns"),
+            Need::Scopes(Scopes::Wildcard) => {
+                Some("its resource servers list their scopes, and it knows no patterns")
+            }
+            Need::JwtIntrospection | Need::OlderKeyIntrospected => {
+                Some("it refuses to introspect JWTs (400 unsupported_token_type)")
+            }
             Need::Deed(Deed::WithdrawAll) => Some("it can't withdraw all tokens of a client at once"),
             _ => None,
         }
@@ -108,9 +113,8 @@ const HYBRID: &[Change] = &[
 const ALGORITHMS: usize = 11;
 
 const SORTS: &[Sort] = &{
-    const NAMES: [&str; ALGORITHMS] = [
-        "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
-    ];
+    const NAMES: [&str; ALGORITHMS] =
+        ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"];
     let mut sorts = [Sort::opaque(Subject::Client); 2 * ALGORITHMS + 2];
     let mut at = 0;
     while at < ALGORITHMS {
@@ -231,7 +235,12 @@ impl Running {
         operate(&self.http, &self.address, what).await
     }
 
-    async fn token(&self, client: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> Result<Answer, Trouble> {
+    async fn token(
+        &self,
+        client: &str,
+        headers: &[(&str, &str)],
+        form: &[(&str, &str)],
+    ) -> Result<Answer, Trouble> {
         let authorization = basic(client, &secret(client)?);
         let mut all = vec![("authorization", authorization.as_str())];
         all.extend_from_slice(headers);
@@ -252,7 +261,12 @@ impl Running {
 
     /// Follows the redirects, as alice, who consents to everything, up to the one that leads to the client: the code,
     /// and the cookies of the session.
-    async fn code(&self, client: &str, resource: Option<&str>, scope: &str) -> Result<(String, Jar), Trouble> {
+    async fn code(
+        &self,
+        client: &str,
+        resource: Option<&str>,
+        scope: &str,
+    ) -> Result<(String, Jar), Trouble> {
         let mut jar = Jar::new();
         let parameters = [
             ("client_id", client),
@@ -286,7 +300,8 @@ impl Running {
         let jar: BTreeMap<String, String> = serde_json::from_str(cookies).map_err(failed)?;
         let mut jar = Jar::from_iter(jar);
         let url = format!("{}/session/end", self.address);
-        let form = self.http.visit(&format!("{url}?client_id={}", issued.client), &mut jar).await?.good("logout")?;
+        let form =
+            self.http.visit(&format!("{url}?client_id={}", issued.client), &mut jar).await?.good("logout")?;
         let text = String::from_utf8_lossy(&form.body).into_owned();
         let xsrf = text.split("name=\"xsrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
         let xsrf = xsrf.ok_or_else(|| failed("the form for logging out has no xsrf"))?;
@@ -415,8 +430,11 @@ impl Server for Running {
                         notes: BTreeMap::new(),
                     });
                 }
-                let mut form =
-                    vec![("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", CALLBACK)];
+                let mut form = vec![
+                    ("grant_type", "authorization_code"),
+                    ("code", code.as_str()),
+                    ("redirect_uri", CALLBACK),
+                ];
                 form.extend(resource_parameter);
                 let answer = self.token(&client, &headers, &form).await?.good("redeeming the code")?;
                 let mut issued = tokens(&answer, client, Some(USER.to_owned()))?;
@@ -549,7 +567,10 @@ mod tests {
     #[test]
     fn the_usual_sorts_come_first() {
         let first = |subject, format| {
-            SORTS.iter().find(|sort| sort.subject == subject && sort.format == format).map(|sort| sort.algorithm)
+            SORTS
+                .iter()
+                .find(|sort| sort.subject == subject && sort.format == format)
+                .map(|sort| sort.algorithm)
         };
         assert_eq!(first(Subject::Client, Format::Jwt), Some("RS256"));
         assert_eq!(first(Subject::User, Format::Jwt), Some("RS256"));

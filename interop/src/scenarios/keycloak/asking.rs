@@ -6,14 +6,15 @@ use verifier::Strategy;
 use verifier::core::health::{Health, HealthNote};
 
 use super::{CLIENT, Played, order, text, verdict, verdicts};
+use crate::judge::Judge;
 use crate::scenario::{Change, Demand, VERIFIED, Want, rejected, unavailable};
 use crate::server::keycloak::Running;
 use crate::server::keycloak::running::audience;
-use crate::server::{AUDIENCE, Settings, Subject};
+use crate::server::{AUDIENCE, Settings, Subject, Trouble, cant_do};
 use crate::stage::{Check, Stage};
 
 /// As a client that is exempt from the rule that the caller stands in `aud`.
-fn exempt(stage: &Stage<'_>, running: &Running) -> Result<Settings, crate::server::Trouble> {
+fn exempt(stage: &Stage<'_>, running: &Running) -> Result<Settings, Trouble> {
     let caller = Some(("any".to_owned(), running.secret("any")?));
     Ok(Settings { caller, ..stage.settings.clone() })
 }
@@ -71,7 +72,61 @@ pub(super) fn refresh_tokens<'a>(stage: &'a Stage<'a>) -> Played<'a> {
 
 const REFUSED: Want = unavailable("credentials_refused");
 
-/// Ways of saying who we are that the verifier doesn't have yet are switched on by a line here.
+/// Assertions (RFC 7523) that the verifier can make: a scenario is switched on by its word here.
+const ASSERTIONS: &[&str] = &[];
+
+pub(super) fn client_secret_jwt<'a>(stage: &'a Stage<'a>) -> Played<'a> {
+    Box::pin(asserted(stage, "client_secret_jwt"))
+}
+
+pub(super) fn private_key_jwt<'a>(stage: &'a Stage<'a>) -> Played<'a> {
+    Box::pin(asserted(stage, "private_key_jwt"))
+}
+
+/// As a client that says who it is by an assertion of ours, whenever it asks.
+async fn asserted(stage: &Stage<'_>, method: &'static str) -> Result<Vec<Check>, Trouble> {
+    if !ASSERTIONS.contains(&method) {
+        return cant_do(format!("the verifier doesn't have {method}"));
+    }
+    let running = Running::usual()?;
+    let by_secret = method == "client_secret_jwt";
+    let (caller, secret) = if by_secret {
+        ("any-secret-jwt", running.secret("any")?)
+    } else {
+        ("any-private-key-jwt", String::new())
+    };
+    let settings = Settings { caller: Some((caller.to_owned(), secret)), ..stage.settings.clone() };
+    // Changes live as long as the table, and paths are known only now: one text a run.
+    let key = format!("{{ file = \"{}\" }}", running.secret_file("any.pem").display());
+    let mut changes = vec![Change::set(
+        "issuer.introspection",
+        "client_auth",
+        if by_secret { "\"client_secret_jwt\"" } else { "\"private_key_jwt\"" },
+    )];
+    if !by_secret {
+        changes.push(Change::remove("issuer.introspection", "client_secret"));
+        changes.push(Change::set("issuer.introspection", "client_key", Box::leak(key.into_boxed_str())));
+        changes.push(Change::set("issuer.introspection", "client_key_id", "\"any\""));
+        changes.push(Change::set("issuer.introspection", "client_assertion_algorithm", "\"RS256\""));
+    }
+    let mut checks = Vec::new();
+    for strategy in [Strategy::Introspection, Strategy::Hybrid] {
+        let judge = Judge::new(stage.product, &settings, strategy, &changes)?;
+        // Each assertion is taken once: the second call needs one of its own.
+        for what in ["first", "second"] {
+            let issued = stage.issue(&order(CLIENT)).await?;
+            checks.push(Check::verdict(
+                strategy,
+                what,
+                VERIFIED,
+                judge.say(&issued.token, Demand::Live).await,
+            ));
+        }
+    }
+    Ok(checks)
+}
+
+/// Ways of saying who we are: caller, its secret, what is changed.
 const METHODS: &[(&str, &str, &str, &[Change])] = &[
     ("client_secret_basic", "api", "api", &[]),
     (

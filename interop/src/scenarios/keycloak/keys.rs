@@ -8,7 +8,7 @@ use verifier::Strategy;
 use super::{CLIENT, Played, order, text, verdicts};
 use crate::scenario::{Change, Demand, STRATEGIES, VERIFIED, Want, rejected, unavailable};
 use crate::server::keycloak::{AT_JWT, Running};
-use crate::server::{Settings, Subject, Trouble, failed};
+use crate::server::{Settings, Sort, Subject, Trouble, failed};
 use crate::stage::{Check, Stage};
 
 const UNKNOWN: Want = rejected("unknown_key");
@@ -110,9 +110,17 @@ pub(super) fn at_jwt<'a>(stage: &'a Stage<'a>) -> Played<'a> {
     })
 }
 
+pub(super) fn unlisted<'a>(stage: &'a Stage<'a>) -> Played<'a> {
+    Box::pin(async move {
+        let issued = stage.issue(&order(Sort::jwt(Subject::Client, "ES256"))).await?;
+        let refused = rejected("algorithm_not_allowed");
+        verdicts(stage, &stage.settings, "ES256", &issued.token, &[], [refused, VERIFIED, refused]).await
+    })
+}
+
 pub(super) fn shared_secret<'a>(stage: &'a Stage<'a>) -> Played<'a> {
     Box::pin(async move {
-        let issued = stage.issue(&order(crate::server::Sort::jwt(Subject::Client, "HS256"))).await?;
+        let issued = stage.issue(&order(Sort::jwt(Subject::Client, "HS256"))).await?;
         let refused = rejected("algorithm_not_allowed");
         verdicts(stage, &stage.settings, "HS256", &issued.token, &[], [refused, VERIFIED, refused]).await
     })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use verifier::Strategy;
 
-use super::{ASKING, CALLER, address, judge_as, judge_with, kept, said, token_of};
+use super::{ASKING, CALLER, address, http, judge_as, judge_with, kept, said, token_of};
 use crate::clock;
 use crate::judge::Judge;
 use crate::scenario::{Change, Demand, VERIFIED, Verdict, Want, rejected, unavailable};
@@ -26,7 +26,12 @@ const RECOVERY: Duration = Duration::from_secs(20);
 
 const SECTION: &str = "issuer.introspection";
 
-async fn each(stage: &Stage<'_>, client: &str, changes: &[Change], want: Want) -> Result<Vec<Check>, Trouble> {
+async fn each(
+    stage: &Stage<'_>,
+    client: &str,
+    changes: &[Change],
+    want: Want,
+) -> Result<Vec<Check>, Trouble> {
     let token = token_of(stage, "app-opaque", None).await?;
     let mut checks = Vec::new();
     for strategy in ASKING {
@@ -95,8 +100,7 @@ async fn live(stage: &Stage<'_>, judge: &Judge, client: &str) -> Result<Vec<Chec
 pub(super) async fn public(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     sayable("none with client_id")?;
     let token = token_of(stage, "app-opaque", None).await?;
-    let changes =
-        [Change::remove(SECTION, "client_secret"), Change::set(SECTION, "client_auth", "\"none\"")];
+    let changes = [Change::remove(SECTION, "client_secret"), Change::set(SECTION, "client_auth", "\"none\"")];
     let mut checks = Vec::new();
     for strategy in ASKING {
         let judge = judge_with(stage, strategy, "api-public", String::new(), &changes)?;
@@ -127,9 +131,9 @@ pub(super) async fn told_nothing(stage: &Stage<'_>) -> Result<Vec<Check>, Troubl
 }
 
 pub(super) async fn disabled(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
-    let http = Http::new()?;
-    let disabled = disabled_checks(stage, &http).await;
-    operate(&http, address(stage), "client/enable?id=api-post").await?;
+    let http = http()?;
+    let disabled = disabled_checks(stage, http).await;
+    operate(http, address(stage), "client/enable?id=api-post").await?;
     let (judges, token, mut checks) = disabled?;
     for judge in &judges {
         // After a refusal it isn't tried again at once.
@@ -145,7 +149,10 @@ pub(super) async fn disabled(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     Ok(checks)
 }
 
-async fn disabled_checks(stage: &Stage<'_>, http: &Http) -> Result<(Vec<Judge>, String, Vec<Check>), Trouble> {
+async fn disabled_checks(
+    stage: &Stage<'_>,
+    http: &Http,
+) -> Result<(Vec<Judge>, String, Vec<Check>), Trouble> {
     let token = token_of(stage, "app-opaque", None).await?;
     let mut judges = Vec::new();
     let mut checks = Vec::new();
@@ -180,7 +187,9 @@ pub(super) async fn signed(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
         checks.extend(each(stage, client, &changes, VERIFIED).await?);
         for strategy in ASKING {
             let judge = judge_as(stage, strategy, client, &changes)?;
-            checks.push(said(&judge, &format!("{client}, an inactive token"), inactive, rejected("inactive")).await);
+            checks.push(
+                said(&judge, &format!("{client}, an inactive token"), inactive, rejected("inactive")).await,
+            );
         }
     }
     // Signed by another algorithm than the registered one, and not signed at all: both are somebody's mistake, or worse.
@@ -194,4 +203,3 @@ pub(super) async fn signed(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
 pub(super) async fn encrypted(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     each(stage, "api-encrypted", &[], unavailable("refused_by_server")).await
 }
-

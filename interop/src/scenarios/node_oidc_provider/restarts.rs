@@ -2,11 +2,10 @@
 
 use verifier::Strategy;
 
-use super::{ASKING, JWT, OPAQUE, address, said, token_of};
+use super::{ASKING, JWT, OPAQUE, address, http, said, token_of};
 use crate::clock;
 use crate::judge::Judge;
 use crate::scenario::{Demand, STRATEGIES, VERIFIED, Verdict, rejected, unavailable};
-use crate::server::http::Http;
 use crate::server::node_oidc_provider::{NAME, operate};
 use crate::server::{Audience, Kind, Lifetime, Order, Scopes, Sort, Subject, Trouble, process};
 use crate::stage::{Check, Stage};
@@ -36,10 +35,14 @@ pub(super) async fn new_keys(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
                 "1",
                 (judge.fetches() - fetched).to_string(),
             ));
-            checks.push(said(judge, "a token by the key that is gone", &old_jwt, rejected("unknown_key")).await);
+            checks.push(
+                said(judge, "a token by the key that is gone", &old_jwt, rejected("unknown_key")).await,
+            );
         } else {
             checks.push(live(judge, "a new token", &opaque, VERIFIED).await);
-            checks.push(live(judge, "a token of the store that is gone", &old_opaque, rejected("inactive")).await);
+            checks.push(
+                live(judge, "a token of the store that is gone", &old_opaque, rejected("inactive")).await,
+            );
         }
     }
     Ok(checks)
@@ -53,14 +56,19 @@ async fn live(judge: &Judge, what: &str, token: &str, want: crate::scenario::Wan
 /// what matters is that good tokens go on, one after the other with it.
 pub(super) async fn stumbles(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     let sort = Sort::opaque(Subject::User);
-    let order =
-        Order { kind: Kind::Access, sort, audience: Audience::Ours, lifetime: Lifetime::Usual, scopes: Scopes::Held };
+    let order = Order {
+        kind: Kind::Access,
+        sort,
+        audience: Audience::Ours,
+        lifetime: Lifetime::Usual,
+        scopes: Scopes::Held,
+    };
     let bad = stage.issue(&order).await?;
     let good = token_of(stage, "app-opaque", None).await?;
-    let http = Http::new()?;
-    operate(&http, address(stage), &format!("client/disable?id={}", bad.client)).await?;
+    let http = http()?;
+    operate(http, address(stage), &format!("client/disable?id={}", bad.client)).await?;
     let checks = amid(stage, &bad.token, &good).await;
-    operate(&http, address(stage), &format!("client/enable?id={}", bad.client)).await?;
+    operate(http, address(stage), &format!("client/enable?id={}", bad.client)).await?;
     checks
 }
 
@@ -76,8 +84,13 @@ async fn amid(stage: &Stage<'_>, bad: &str, good: &str) -> Result<Vec<Check>, Tr
             verified += usize::from(judge.say(good, Demand::Live).await == Verdict::Verified);
         }
         checks.push(
-            Check::same(Some(strategy), "good tokens verified, of 20 amid as many such", "20", verified.to_string())
-                .took(clock::instant().since(begun)),
+            Check::same(
+                Some(strategy),
+                "good tokens verified, of 20 amid as many such",
+                "20",
+                verified.to_string(),
+            )
+            .took(clock::instant().since(begun)),
         );
     }
     Ok(checks)

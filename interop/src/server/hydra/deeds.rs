@@ -43,9 +43,7 @@ impl Locked {
 
 pub(super) async fn act(hydra: &Running, deed: Deed, issued: &mut Issued) -> Result<(), Trouble> {
     match deed {
-        Deed::Revoke => {
-            hydra.revoke((&issued.client, secret(issued)?), &issued.token).await
-        }
+        Deed::Revoke => hydra.revoke((&issued.client, secret(issued)?), &issued.token).await,
         Deed::RevokeByStranger => {
             let (client, secret) = &hydra.clients.stranger;
             hydra.revoke((client, secret), &issued.token).await

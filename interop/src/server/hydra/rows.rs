@@ -2,10 +2,11 @@
 
 use verifier::Strategy;
 
+use super::plays;
 use crate::scenario::{
-    Act, Change, Course, Demand, Expected, Override, Scenario, Sorts, Step, VERIFIED, Verdict, Want, rejected,
+    Act, Change, Course, Expected, Override, Scenario, Sorts, Step, VERIFIED, Want, rejected, unavailable,
 };
-use crate::server::{Deed, Format, Scopes, Sort};
+use crate::server::{Format, Kind, Scopes, Sort};
 
 const fn every(_: &Sort) -> bool {
     true
@@ -30,12 +31,17 @@ const fn own(
     Override { scenario, step, strategy, sorts, want, because }
 }
 
+const NOT_ACCESS: Want = rejected("not_an_access_token");
+
+const FINE: Expected = Expected::of(VERIFIED, VERIFIED, VERIFIED);
+
 const EDWARDS: &str = "Hydra signs with EdDSA, and calls the tokens inactive";
 
 /// Where Hydra makes a verdict another than the table's.
 pub(super) const OVERRIDES: &[Override] = &[
     own("fresh", None, Some(Strategy::Introspection), edwards, rejected("inactive"), EDWARDS),
     own("fresh", None, Some(Strategy::Hybrid), edwards, rejected("inactive"), EDWARDS),
+    own("algorithm/not-listed", None, Some(Strategy::Introspection), edwards, rejected("inactive"), EDWARDS),
     own(
         "kind/id-token",
         None,
@@ -78,10 +84,12 @@ pub(super) const OVERRIDES: &[Override] = &[
     ),
 ];
 
-const FINE: Expected = Expected::of(VERIFIED, VERIFIED, VERIFIED);
-
 const fn both(want: Want) -> Expected {
     Expected::of(Want::NotAsked("the parameter is introspection's"), want, want)
+}
+
+const fn asked(want: Want) -> Expected {
+    Expected::of(VERIFIED, want, want)
 }
 
 /// What Hydra alone can play.
@@ -105,7 +113,85 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Course::Steps(&[Step::new("first", Act::Nothing, both(rejected("inactive")))]),
         )
     },
+    Scenario {
+        kind: Kind::Id,
+        changes: &[Change::set("issuer", "audience", "[\"interop-jwt\", \"interop-opaque\"]")],
+        ..Scenario::new(
+            "hydra/id-token-for-us",
+            "an ID token, where the API is named like the client: its audience tells nothing",
+            Sorts::Users,
+            Course::Steps(&[Step::new(
+                "first",
+                Act::Nothing,
+                Expected::of(NOT_ACCESS, rejected("inactive"), NOT_ACCESS),
+            )]),
+        )
+    },
+    Scenario {
+        changes: &[Change::set("issuer.introspection", "endpoint", "\"{introspection}/\"")],
+        ..Scenario::new(
+            "hydra/endpoint-with-slash",
+            "an introspection endpoint with a slash at its end: Hydra redirects, nobody follows",
+            Sorts::EachFormat,
+            Course::Steps(&[Step::new("first", Act::Nothing, asked(unavailable("redirected")))]),
+        )
+    },
+    Scenario {
+        changes: &[Change::remove("issuer.introspection", "endpoint")],
+        ..Scenario::new(
+            "hydra/endpoint-not-named",
+            "the introspection endpoint is left to Hydra's metadata, which don't have it",
+            Sorts::EachFormat,
+            Course::Steps(&[Step::new("first", Act::Nothing, asked(unavailable("misconfigured")))]),
+        )
+    },
+    Scenario {
+        changes: &[
+            Change::remove("issuer.introspection", "client_auth"),
+            Change::set("issuer.introspection", "client_id", "\"api\""),
+            Change::set("issuer.introspection", "client_secret", "{ file = \"{wrong-secret-file}\" }"),
+        ],
+        ..Scenario::new(
+            "hydra/credentials-ignored",
+            "credentials of ours that nobody knows: Hydra doesn't look at them",
+            Sorts::EachFormat,
+            Course::Steps(&[Step::new("first", Act::Nothing, FINE)]),
+        )
+    },
+    Scenario::new(
+        "hydra/consent",
+        "claims that the consent puts into a token never pass for the token's",
+        Sorts::Users,
+        Course::Own(plays::consent),
+    ),
+    Scenario::new(
+        "hydra/spellings",
+        "an opaque token in two spellings",
+        Sorts::Opaque,
+        Course::Own(plays::spellings),
+    ),
+    Scenario::new(
+        "hydra/encryption-key",
+        "signed with a key that is published for encryption",
+        Sorts::Jwt,
+        Course::Own(plays::encryption_key),
+    ),
 ];
 
 /// What Hydra's users should know.
-pub(super) const ADVICE: &[&str] = &[];
+pub(super) const ADVICE: &[&str] = &[
+    "`aud` is empty unless the client asks with the parameter `audience`, and it must be allowed to (`audience` of the \
+     client): else every token is `wrong_audience`.",
+    "The introspection endpoint is on the admin port and in no metadata: name `introspection.endpoint`, without a slash at \
+     its end (Hydra redirects, and redirects aren't followed). It looks at no credentials: protect the port, and set \
+     `client_auth = \"none\"`.",
+    "After a key rotation, JWTs of the older key are inactive at introspection, although the key is still published: \
+     `jwks` goes on accepting them, `hybrid` rejects them. Rotate when that does no harm, or keep tokens short.",
+    "JWTs signed with EdDSA are always inactive at introspection: with such a key, use `jwks`.",
+    "While the store is locked or overloaded, Hydra calls good tokens inactive. Such an answer is kept for `negative_ttl` \
+     (10 s) and then asked about again.",
+    "Wildcard scopes (`things.*`) are compared literally here. Let Hydra match them: `introspection.parameters = { scope = \
+     \"things.read\" }`.",
+    "A refresh ends the access token before it, a refresh token used twice ends the whole family, a deleted client all of \
+     its tokens: `introspection` and `hybrid` see each within `freshness`.",
+];

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::Running;
 use crate::server::http::{Answer, Jar, basic};
 use crate::server::{
-    AUDIENCE, Audience, Format, Issued, Kind, Lifetime, OTHER_AUDIENCE, Order, Scopes, Subject, Trouble, failed,
+    AUDIENCE, Audience, Format, Issued, Kind, Lifetime, OTHER_AUDIENCE, Order, Scopes, Subject, Trouble,
+    failed,
 };
 
 /// The lifetime of short-lived tokens, in seconds.
@@ -73,7 +74,11 @@ async fn of_client(
 }
 
 async fn by_user(hydra: &Running, order: &Order) -> Result<Issued, Trouble> {
-    let (client, secret) = hydra.new_client(order).await?;
+    // The audience of an ID token is its client, which a configuration can name only if it is always the same.
+    let (client, secret) = match order.kind {
+        Kind::Id => hydra.client(order.sort.format).clone(),
+        _ => hydra.new_client(order).await?,
+    };
     let callback = format!("{}/interop/callback", hydra.public);
     let code = authorize(hydra, order, &client, &callback).await?;
     let mut issued = Issued {
@@ -149,7 +154,10 @@ impl Running {
         form: &[(&str, &str)],
     ) -> Result<Answer, Trouble> {
         let headers = [("authorization", &*basic(client, secret))];
-        self.http.form(&format!("{}/oauth2/token", self.public), &headers, form).await?.good("the token endpoint")
+        self.http
+            .form(&format!("{}/oauth2/token", self.public), &headers, form)
+            .await?
+            .good("the token endpoint")
     }
 
     async fn visit(&self, at: &str, jar: &mut Jar) -> Result<Answer, Trouble> {
@@ -158,7 +166,8 @@ impl Running {
     }
 
     async fn accept(&self, what: &str, challenge: &str, body: &Value) -> Result<String, Trouble> {
-        let url = format!("{}/admin/oauth2/auth/requests/{what}/accept?{what}_challenge={challenge}", self.admin);
+        let url =
+            format!("{}/admin/oauth2/auth/requests/{what}/accept?{what}_challenge={challenge}", self.admin);
         self.http.json(Method::PUT, &url, &[], body).await?.good(what)?.text("redirect_to")
     }
 
@@ -238,5 +247,9 @@ impl Running {
 
 /// A secret that the deeds need.
 pub(super) fn secret(issued: &Issued) -> Result<&str, Trouble> {
-    issued.notes.get("secret").map(String::as_str).ok_or_else(|| failed("a token without its client's secret"))
+    issued
+        .notes
+        .get("secret")
+        .map(String::as_str)
+        .ok_or_else(|| failed("a token without its client's secret"))
 }

@@ -85,6 +85,11 @@ impl Running {
         read(&self.secrets, name)
     }
 
+    /// A file beside the secrets: `any.pem`.
+    pub(crate) fn secret_file(&self, name: &str) -> PathBuf {
+        self.secrets.join(name)
+    }
+
     /// The address of one of the realm's endpoints.
     pub(crate) fn endpoint(&self, name: &str) -> String {
         format!("{}/realms/{}/protocol/openid-connect/{name}", self.origin, self.realm)
