@@ -5,6 +5,7 @@
 mod clock;
 mod document;
 mod judge;
+mod libraries;
 mod play;
 mod price;
 mod report;
@@ -30,7 +31,7 @@ use crate::server::Product;
 #[derive(Debug, clap::Parser)]
 #[command(name = "interop", about, max_term_width = 100)]
 struct Args {
-    /// Which servers; all if none is named
+    /// Which servers; all if none is named. `libs` stands for other people's JWT libraries
     servers: Vec<String>,
 
     /// One JSON object a line
@@ -87,6 +88,9 @@ fn began(args: &Args) -> io::Result<bool> {
         sum = sum.and(run.sum);
         runs.push(run);
     }
+    if args.servers.iter().any(|name| name == libraries::NAME) {
+        sum = sum.and(runtime.block_on(libraries::run(args.json, &mut out))?);
+    }
     if let Some(file) = &args.docs {
         document::write(file, &runs)?;
     }
@@ -99,5 +103,6 @@ fn chosen(names: &[String]) -> io::Result<Vec<&'static dyn Product>> {
         let found = server::ALL.iter().copied().find(|product| product.name() == name);
         found.ok_or_else(|| io::Error::other(format!("there is no server {name:?}")))
     };
-    if names.is_empty() { Ok(server::ALL.to_vec()) } else { names.iter().map(named).collect() }
+    let servers = names.iter().filter(|name| *name != libraries::NAME);
+    if names.is_empty() { Ok(server::ALL.to_vec()) } else { servers.map(named).collect() }
 }

@@ -51,8 +51,11 @@ async fn played(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     let tokens: Tokens = Arc::new(Mutex::new(vec![old.token.clone()]));
     let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
 
+    // Nothing is learnt of the others where no JWT is introspected.
+    let asked = stage.product.lacks(Need::JwtIntrospection).is_none();
+    let strategies = STRATEGIES.into_iter().filter(|strategy| asked || *strategy == Strategy::Jwks);
     let mut streams = Vec::new();
-    for strategy in STRATEGIES {
+    for strategy in strategies.clone() {
         let judge = stage.judge_of(strategy, &sort, SHORT_AGE)?;
         judge.verifier.ready(Duration::from_secs(5)).await.map_err(|error| failed(error.code()))?;
         streams.push(tokio::spawn(judged(judge, Arc::clone(&tokens), Arc::clone(&over))));
@@ -62,7 +65,7 @@ async fn played(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     let seen = join_all(streams).await;
     let dropped = dropped?;
     let mut checks = Vec::new();
-    for (strategy, seen) in STRATEGIES.into_iter().zip(seen) {
+    for (strategy, seen) in strategies.zip(seen) {
         checks.extend(summed(stage, strategy, &seen.map_err(failed)?, dropped));
     }
     Ok(checks)

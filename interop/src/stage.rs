@@ -45,9 +45,11 @@ impl Stage<'_> {
         self.judge(strategy, &all)
     }
 
-    /// Whether the example for this strategy allows this algorithm.
+    /// Whether the example for this strategy allows this algorithm. Who allows EdDSA allows Ed25519, the newer name of
+    /// what nearly all mean by it (RFC 9864).
     pub(crate) fn lists(&self, strategy: Strategy, algorithm: &str) -> bool {
-        algorithm_change(self.product, strategy, algorithm).is_none()
+        let listed = |algorithm| algorithm_change(self.product, strategy, algorithm).is_none();
+        listed(algorithm) || algorithm == "Ed25519" && listed("EdDSA")
     }
 
     /// Issues a token.

@@ -113,7 +113,7 @@ public final class Tokens {
             generator.initialize(2048);
             return generator.generateKeyPair();
         }
-        return algorithm == Jwts.SIG.EdDSA ? Jwks.CRV.Ed25519.keyPair().build() : algorithm.keyPair().build();
+        return algorithm.getId().equals("EdDSA") ? Jwks.CRV.Ed25519.keyPair().build() : algorithm.keyPair().build();
     }
 
     private static String base64url(byte[] bytes) {

@@ -124,9 +124,10 @@ fn forged<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Trouble>
     })
 }
 
-/// The first sort, for tokens that are nobody's here.
+/// A JWT's sort, for JWTs that are nobody's here.
 fn any_sort(stage: &Stage<'_>) -> Result<Sort, Trouble> {
-    stage.product.sorts().first().copied().ok_or_else(|| failed("no tokens"))
+    let jwt = usual(stage, Format::Jwt).or_else(|| usual(stage, Format::Opaque));
+    jwt.map(|order| order.sort).ok_or_else(|| failed("no tokens"))
 }
 
 /// A server of another name, with keys of the algorithm that the examples allow.
@@ -192,10 +193,12 @@ fn not_listed<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Trou
     Box::pin(async move {
         let mut checks = Vec::new();
         for sort in stage.product.sorts() {
-            if sort.format != Format::Jwt || stage.lists(Strategy::Jwks, sort.algorithm) {
+            let usual = usual(stage, Format::Jwt).ok_or_else(|| failed("no JWT"))?;
+            let odd = sort.format != Format::Jwt || sort.subject != usual.sort.subject;
+            if odd || stage.lists(Strategy::Jwks, sort.algorithm) {
                 continue;
             }
-            let order = Order { sort: *sort, ..usual(stage, Format::Jwt).ok_or_else(|| failed("no JWT"))? };
+            let order = Order { sort: *sort, ..usual };
             let issued = stage.issue(&order).await?;
             let wants = [rejected("algorithm_not_allowed"), VERIFIED, rejected("algorithm_not_allowed")];
             for mut check in judged(stage, "algorithm/not-listed", sort, &issued.token, wants).await? {

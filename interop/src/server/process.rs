@@ -1,7 +1,6 @@
 //! Scripts, and the process that `start` left behind.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -78,22 +77,6 @@ pub(crate) fn variable(variables: &BTreeMap<String, String>, name: &str) -> Resu
     variables.get(name).cloned().ok_or_else(|| failed(format_args!("start wrote no {name}")))
 }
 
-/// Waits until nobody listens any more at the host and port of this address: after a kill, since the sockets of a
-/// process outlive its first thread.
-///
-/// # Errors
-/// [`Trouble::Failed`] if somebody still does after 5 s, or the address has no numbers.
-pub(crate) async fn refuses(origin: &str) -> Result<(), Trouble> {
-    let host = origin.trim_start_matches("http://").split('/').next().unwrap_or_default();
-    let address: SocketAddr = host.parse().map_err(failed)?;
-    let refused = || async move { TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_err() };
-    if clock::until(Duration::from_secs(5), refused).await {
-        Ok(())
-    } else {
-        Err(failed(format_args!("somebody still listens at {address}")))
-    }
-}
-
 /// A signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Signal {
@@ -133,7 +116,7 @@ impl Process {
         fields.first() != Some(&"Z") && fields.get(19) == Some(&self.birth.as_str())
     }
 
-    /// Sends a signal; with `group`, to the whole process group that it leads.
+    /// Sends a signal; with `group`, to the whole process group that it leads. Returns after a kill when it is gone.
     ///
     /// # Errors
     /// [`Trouble::Failed`] if it is gone.
@@ -149,6 +132,17 @@ impl Process {
         let whom = if group { format!("-{}", self.pid) } else { self.pid.to_string() };
         let mut command = Command::new("kill");
         command.args([name, "--", &whom]);
-        run(command, "kill".to_owned()).await.map(drop)
+        run(command, "kill".to_owned()).await?;
+        if signal == Signal::Kill && !clock::until(Duration::from_secs(5), || async { self.is_gone() }).await {
+            return Err(failed("the server's process goes on after it was killed"));
+        }
+        Ok(())
+    }
+
+    /// Whether all of it has ended: the first thread may end before others, and until the last has, the sockets take
+    /// connections.
+    fn is_gone(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).map_or(0, Iterator::count);
+        !self.lives() && threads <= 1
     }
 }

@@ -90,11 +90,7 @@ pub(super) async fn act(hydra: &Running, deed: Deed, issued: &mut Issued) -> Res
         },
         Deed::Halt => hydra.process.lock().await.signal(Signal::Stop, false).await,
         Deed::GoOn => hydra.process.lock().await.signal(Signal::Continue, false).await,
-        Deed::Kill => {
-            hydra.process.lock().await.signal(Signal::Kill, false).await?;
-            // While its threads end one by one, the sockets still take connections.
-            process::refuses(&hydra.public).await
-        }
+        Deed::Kill => hydra.process.lock().await.signal(Signal::Kill, false).await,
         Deed::Restart => hydra.restart().await,
     }
 }

@@ -95,6 +95,7 @@ pub(super) const OVERRIDES: &[Override] = &[
     refused("rotation/*", Introspection),
     refused("misconfigured/issuer", Introspection),
     refused("foreign/*", Introspection),
+    refused("algorithm/*", Introspection),
     refused("address/*", Introspection),
     // By hybrid, when it is good so far.
     refused("fresh*", Hybrid),
