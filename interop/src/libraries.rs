@@ -153,9 +153,17 @@ fn verifier(keys: &[Value], algorithm: Algorithm, by: Reading) -> Result<Verifie
             secret_file.path().display().to_string()
         );
     } else {
-        // A shared secret is never published.
+        // A shared secret is never published; and keys under both names of one algorithm (RFC 9864) would be ambiguous
+        // where a token names none.
+        let other = match algorithm {
+            Algorithm::Ed25519 => "EdDSA",
+            Algorithm::EdDSA => "Ed25519",
+            _ => "",
+        };
+        let is =
+            |key: &Value, member: &str, value: &str| key.get(member).and_then(Value::as_str) == Some(value);
         let public: Vec<&Value> =
-            keys.iter().filter(|key| key.get("kty").and_then(Value::as_str) != Some("oct")).collect();
+            keys.iter().filter(|key| !is(key, "kty", "oct") && !is(key, "alg", other)).collect();
         let _ = writeln!(text, "inline = '''{}'''", json!({ "keys": public }));
     }
     let config = VerifierConfig::from_toml(&text).map_err(failed)?;

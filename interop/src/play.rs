@@ -241,3 +241,23 @@ async fn until_expired(issued: &Issued) {
     let life = issued.expires_in.unwrap_or(Duration::from_secs(5));
     clock::pause(life + Duration::from_millis(1200)).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{rejected, unavailable};
+
+    #[test]
+    fn until_a_change_shows_the_old_verdict_goes_on_and_no_other() {
+        assert!(goes_on(VERIFIED, Verdict::Verified));
+        assert!(!goes_on(VERIFIED, Verdict::Rejected("inactive")));
+        assert!(!goes_on(VERIFIED, Verdict::Unavailable("timed_out")));
+        assert!(!goes_on(rejected("inactive"), Verdict::Verified));
+    }
+
+    #[test]
+    fn an_outage_may_look_different_from_one_call_to_the_next() {
+        assert!(goes_on(unavailable("timed_out"), Verdict::Unavailable("breaker_open")));
+        assert!(!goes_on(unavailable("timed_out"), Verdict::Rejected("inactive")));
+    }
+}

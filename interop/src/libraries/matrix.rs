@@ -86,12 +86,15 @@ impl Cell {
     pub(super) fn expected(&self, by: Reading) -> Verdict {
         let typed = self.typ.is_some_and(|typ| typ.ends_with("at+jwt"));
         match by {
-            // RFC 9068 §4: the type has to be there, and says what it says; scopes are one text.
+            // RFC 9068 §4: the type has to be there, and says what it says.
             Reading::Rfc9068 if !typed => Verdict::Rejected("wrong_type"),
             Reading::Rfc9068 | Reading::Generic if !self.iss => Verdict::Rejected("missing_claim"),
-            Reading::Rfc9068 if self.scopes != ScopeForm::ScopeText => {
-                Verdict::Rejected("insufficient_scope")
-            }
+            // RFC 9068 §2.2.3: scopes are one text in `scope`, so `scp` is anybody's, and a list is malformed.
+            Reading::Rfc9068 => match self.scopes {
+                ScopeForm::ScopeText => Verdict::Verified,
+                ScopeForm::ScopeList => Verdict::Rejected("malformed_claims"),
+                ScopeForm::ScpList | ScopeForm::ScpText => Verdict::Rejected("insufficient_scope"),
+            },
             _ => Verdict::Verified,
         }
     }
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reading_accepts_some_and_the_strict_one_refuses_for_three_reasons() {
+    fn every_reading_accepts_some_and_the_strict_one_refuses_for_four_reasons() {
         for by in Reading::ALL {
             assert!(cells().iter().any(|cell| cell.expected(by) == Verdict::Verified), "{by:?}");
         }
@@ -153,6 +156,6 @@ mod tests {
             cells().iter().map(|cell| cell.expected(Reading::Rfc9068).to_string()).collect();
         codes.sort();
         codes.dedup();
-        assert_eq!(codes.len(), 4, "{codes:?}");
+        assert_eq!(codes.len(), 5, "{codes:?}");
     }
 }

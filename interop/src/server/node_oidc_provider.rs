@@ -112,6 +112,8 @@ const HYBRID: &[Change] = &[
 
 const ALGORITHMS: usize = 11;
 
+// Evaluated by the compiler, where an index out of bounds is an error.
+#[allow(clippy::indexing_slicing)]
 const SORTS: &[Sort] = &{
     const NAMES: [&str; ALGORITHMS] =
         ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"];
