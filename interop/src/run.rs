@@ -84,7 +84,8 @@ pub(crate) async fn run(
             // Nothing is silently dropped.
             Err(trouble) => {
                 let price = priced.then_some((price::ID, price::TITLE));
-                for (id, title) in scenarios.iter().map(|scenario| (scenario.id, scenario.title)).chain(price) {
+                for (id, title) in scenarios.iter().map(|scenario| (scenario.id, scenario.title)).chain(price)
+                {
                     let mut outcome = Outcome::new(id, title);
                     outcome.take(Err(trouble.clone()), "");
                     tell(&mut run, outcome, shown, out)?;

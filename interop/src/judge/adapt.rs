@@ -41,7 +41,8 @@ pub(crate) fn configuration(
         if refused(strategy, change.section, Some(change.key)) {
             continue;
         }
-        text = apply(&text, change, settings).replace(WRONG_SECRET, &wrong_file(secret).display().to_string());
+        text =
+            apply(&text, change, settings).replace(WRONG_SECRET, &wrong_file(secret).display().to_string());
     }
     Ok(text)
 }

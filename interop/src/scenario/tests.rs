@@ -73,7 +73,9 @@ fn each_override_speaks_of_a_verdict_that_is_played_and_changes_it() {
                             && step.expected.want(strategy, scenario.format(sort)) != own.want
                     })
                 };
-                let named = sorts.iter().any(|sort| own.fits(scenario.id, "", own.strategy.unwrap_or(Strategy::Jwks), sort));
+                let named = sorts
+                    .iter()
+                    .any(|sort| own.fits(scenario.id, "", own.strategy.unwrap_or(Strategy::Jwks), sort));
                 of_its_own && named
                     || steps(scenario).iter().any(|step| sorts.iter().any(|sort| fits(step, sort)))
             });
@@ -99,7 +101,11 @@ fn each_deed_happens_somewhere() {
 #[test]
 fn each_server_is_described() {
     for product in ALL {
-        assert!(product.title().contains(|c: char| c.is_ascii_digit()), "{} without version", product.title());
+        assert!(
+            product.title().contains(|c: char| c.is_ascii_digit()),
+            "{} without version",
+            product.title()
+        );
         assert!(!product.advice().is_empty(), "{} without advice", product.name());
         assert!(!product.sorts().is_empty(), "{} without tokens", product.name());
     }

@@ -12,7 +12,9 @@ use serde_json::Value;
 use verifier::{Strategy, VerifiedToken};
 
 use crate::judge::Judge;
-use crate::scenario::{Change, Course, Demand, Override, Play, STRATEGIES, Scenario, Sorts, Want, rejected, unavailable};
+use crate::scenario::{
+    Change, Course, Demand, Override, Play, STRATEGIES, Scenario, Sorts, Want, rejected, unavailable,
+};
 use crate::server::{Audience, Kind, Lifetime, Order, Scopes, Settings, Sort, Subject, Trouble, failed};
 use crate::stage::{Check, Stage};
 
@@ -29,9 +31,17 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     row("keycloak/lightweight", "a lightweight token, where sub is demanded", claims::lightweight),
     row("keycloak/lightweight-audience", "a lightweight token without aud", claims::lightweight_audience),
     row("keycloak/caller-not-named", "the caller's client id isn't in aud", asking::caller_not_named),
-    row("keycloak/refresh-token", "refresh and offline tokens that Keycloak calls active", asking::refresh_tokens),
+    row(
+        "keycloak/refresh-token",
+        "refresh and offline tokens that Keycloak calls active",
+        asking::refresh_tokens,
+    ),
     row("keycloak/credentials", "credentials of ours, right and wrong", asking::credentials),
-    row("keycloak/client_secret_jwt", "our credentials as an assertion by our secret", asking::client_secret_jwt),
+    row(
+        "keycloak/client_secret_jwt",
+        "our credentials as an assertion by our secret",
+        asking::client_secret_jwt,
+    ),
     row("keycloak/private_key_jwt", "our credentials as an assertion by our key", asking::private_key_jwt),
     row("keycloak/not-before", "not-before of the realm, and back", endings::not_before),
     row("keycloak/logged-out", "the user's sessions are ended by an administrator", endings::logged_out),
@@ -43,7 +53,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     row("keycloak/another-realm", "a token of another realm of the same server", keys::another_realm),
     row("keycloak/host", "the token was fetched under another host name", keys::host),
     row("keycloak/name", "the metadata name another issuer", keys::name),
-    row("keycloak/refused", "1,000 tokens that Keycloak answers with 400, then a good one", refusals::refused),
+    row(
+        "keycloak/refused",
+        "1,000 tokens that Keycloak answers with 400, then a good one",
+        refusals::refused,
+    ),
     row("keycloak/too-large", "a token that Keycloak answers with 413, then a good one", refusals::too_large),
 ];
 
@@ -80,9 +94,12 @@ pub(crate) const OVERRIDES: &[Override] = &[
             "the example finds the endpoint through the metadata, which name another issuer",
         )
     },
-    own("kind/id-token", None, "not_an_access_token", "our audience is in it, and it says typ ID"),
-    own("kind/code", Some(Strategy::Introspection), "inactive", "Keycloak doesn't know codes there"),
-    own("kind/code", None, "not_a_jwt", "the example for hybrid refuses opaque tokens, and nobody is asked"),
+    own(
+        "kind/code",
+        Some(Strategy::Hybrid),
+        "not_a_jwt",
+        "the example for hybrid refuses opaque tokens, and nobody is asked",
+    ),
 ];
 
 const CLIENT: Sort = Sort::jwt(Subject::Client, "RS256");

@@ -133,7 +133,8 @@ impl Process {
         let mut command = Command::new("kill");
         command.args([name, "--", &whom]);
         run(command, "kill".to_owned()).await?;
-        if signal == Signal::Kill && !clock::until(Duration::from_secs(5), || async { self.is_gone() }).await {
+        if signal == Signal::Kill && !clock::until(Duration::from_secs(5), || async { self.is_gone() }).await
+        {
             return Err(failed("the server's process goes on after it was killed"));
         }
         Ok(())
