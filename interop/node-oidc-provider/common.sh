@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Where things are; read by install, start, stop and try. `here` is this folder.
+# Where things are; read by install, start and stop. `here` is this folder.
 SERVER=node-oidc-provider
 REPO=$(cd "$here/../.." && pwd)
 CACHE=${VERIFIER_INTEROP_CACHE:-$REPO/interop/.cache}

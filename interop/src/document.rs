@@ -108,8 +108,9 @@ fn prices(text: &mut String, prices: &[Price]) -> std::fmt::Result {
             text,
             "1,000 live tokens ({}), judged by `{}`, drawn by Zipf's law; about {} s each, one of them revoked every\n\
              150 ms. *Predicted* is the most that the guide's formula allows: each token in use once, and once more in\n\
-             0.8 x freshness. *Accepted after* is the longest time from a confirmed revocation to the arrival of a request\n\
-             that was accepted nevertheless; *too late* counts those beyond the freshness, which must not be.\n",
+             0.8 x freshness. Latencies are of an unoptimized build that shares its cores with the server. *Accepted after*\n\
+             is the longest time from a confirmed revocation to the arrival of a request that was accepted nevertheless;\n\
+             *too late* counts those beyond the freshness, which must not be.\n",
             first.sort,
             first.strategy,
             first.run.as_secs(),

@@ -33,38 +33,62 @@ struct Row {
 }
 
 fn rows(outcome: &Outcome) -> Vec<Row> {
+    let steps: BTreeSet<&str> =
+        outcome.checks.iter().filter_map(|check| check.of.map(|(_, step)| step)).collect();
     let mut rows = Vec::new();
-    let mut steps: Vec<&str> = Vec::new();
-    for check in &outcome.checks {
+    let mut done: Vec<&str> = Vec::new();
+    let mut left = outcome.checks.as_slice();
+    while let Some((check, rest)) = left.split_first() {
         match check.of {
-            // A row of its own, by one strategy or none.
-            None => rows.push(alone(outcome, check)),
-            Some((_, step)) if !steps.contains(&step) => {
-                steps.push(step);
-                rows.extend(step_rows(outcome, step));
+            None => {
+                // One row for what was asked of several strategies.
+                let mut last = column(check);
+                let alike = |other: &&Check| {
+                    let follows = column(other) > last;
+                    last = column(other);
+                    follows && other.of.is_none() && other.what == check.what
+                };
+                let same = 1 + rest.iter().take_while(alike).count();
+                let (group, rest) = left.split_at_checked(same).unwrap_or((left, &[]));
+                rows.push(together(outcome, group));
+                left = rest;
             }
-            Some(_) => {}
+            Some((_, step)) => {
+                if !done.contains(&step) {
+                    done.push(step);
+                    rows.extend(step_rows(outcome, step, steps.len() > 1));
+                }
+                left = rest;
+            }
         }
     }
     rows
 }
 
-fn alone(outcome: &Outcome, check: &Check) -> Row {
-    let what = if check.what.is_empty() {
+/// A comparison of a scenario's own, by one strategy or several.
+fn together(outcome: &Outcome, checks: &[Check]) -> Row {
+    let what = checks.first().map_or("", |check| &check.what);
+    let what = if what.is_empty() {
         cell(outcome.title)
     } else {
-        format!("{}: {}", cell(outcome.title), cell(&check.what))
+        format!("{}: {}", cell(outcome.title), cell(what))
     };
-    let mut verdicts = STRATEGIES.map(|_| String::new());
-    let column = STRATEGIES.iter().position(|strategy| Some(*strategy) == check.strategy).unwrap_or(0);
-    if let Some(cell) = verdicts.get_mut(column) {
-        *cell = shown(check, check.took);
+    let mut verdicts = STRATEGIES.map(|_| "-".to_owned());
+    for check in checks {
+        if let Some(cell) = verdicts.get_mut(column(check)) {
+            *cell = shown(check, check.took);
+        }
     }
     Row { what, tokens: String::new(), verdicts }
 }
 
+/// The column of a strategy; what is of none stands in the first.
+fn column(check: &Check) -> usize {
+    STRATEGIES.iter().position(|strategy| Some(*strategy) == check.strategy).unwrap_or(0)
+}
+
 /// One row for the sorts of token that were judged alike at a step.
-fn step_rows(outcome: &Outcome, step: &str) -> Vec<Row> {
+fn step_rows(outcome: &Outcome, step: &str, of_several: bool) -> Vec<Row> {
     let here: Vec<&Check> =
         outcome.checks.iter().filter(|check| check.of.is_some_and(|(_, own)| own == step)).collect();
     let sorts: BTreeSet<Sort> = here.iter().filter_map(|check| check.of.map(|(sort, _)| sort)).collect();
@@ -91,7 +115,8 @@ fn step_rows(outcome: &Outcome, step: &str) -> Vec<Row> {
             let slowest = checks.iter().filter_map(|check| check.took).max();
             checks.first().map_or_else(|| "-".to_owned(), |check| shown(check, slowest))
         });
-        Row { what: format!("{}: {step}", cell(outcome.title)), tokens: named(&group, &sorts), verdicts }
+        let step = if of_several { format!(": {step}") } else { String::new() };
+        Row { what: format!("{}{step}", cell(outcome.title)), tokens: named(&group, &sorts), verdicts }
     });
     rows.collect()
 }
@@ -167,9 +192,21 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "| revoked: after | JWT | verified (0.00 s) | - | inactive (0.90 s) |",
-                "| revoked: after | opaque | not_a_jwt (0.00 s) **FAILED**, expected rejected/inactive | - | inactive (0.80 s) |",
+                "| revoked | JWT | verified (0.00 s) | - | inactive (0.90 s) |",
+                "| revoked | opaque | not_a_jwt (0.00 s) **FAILED**, expected rejected/inactive | - | inactive (0.80 s) |",
             ]
         );
+    }
+
+    #[test]
+    fn what_several_strategies_were_asked_stands_in_one_row() {
+        let mut outcome = Outcome::new("claims", "claims");
+        for strategy in [Strategy::Jwks, Strategy::Hybrid, Strategy::Hybrid] {
+            outcome.checks.push(Check::same(Some(strategy), "sub", "alice", "alice"));
+        }
+        let mut text = String::new();
+        write(&mut text, &[outcome]).unwrap();
+        let lines: Vec<&str> = text.lines().skip(2).collect();
+        assert_eq!(lines, ["| claims: sub |  | alice | - | alice |", "| claims: sub |  | - | - | alice |"]);
     }
 }

@@ -74,6 +74,12 @@ pub(crate) const ALL: &[Scenario] = &[
     row("token/algorithm-not-listed", "an algorithm that the configuration doesn't list", |stage| {
         Box::pin(tokens::not_listed(stage))
     }),
+    row("token/dotted", "three parts that are no JWT: opaque to the server and to us", |stage| {
+        Box::pin(tokens::dotted(stage))
+    }),
+    row("token/id-token", "an ID token, where the configuration accepts its audience, too", |stage| {
+        Box::pin(tokens::id_token(stage))
+    }),
     row("token/claims", "what a service sees of alice's tokens", |stage| Box::pin(tokens::claims(stage))),
     row("token/end", "at the second of its end, and not before, it is refused", |stage| {
         Box::pin(tokens::end(stage))

@@ -44,6 +44,29 @@ pub(super) async fn not_listed(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble>
     Ok(checks)
 }
 
+pub(super) async fn dotted(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
+    each(stage, "abc.def.ghi", [rejected("not_a_jwt"), rejected("inactive"), rejected("inactive")]).await
+}
+
+/// Accepting the client as an audience must not make its ID token an access token.
+pub(super) async fn id_token(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
+    let sort = Sort::jwt(Subject::User, "RS256");
+    let token = stage.issue(&Order { kind: Kind::Id, ..order(sort) }).await?.token;
+    let both = Change::set("issuer", "audience", "[\"https://api.example.com\", \"user-jwt-RS256\"]");
+    let generic = Change::set("issuer", "profile", "\"generic\"");
+    let rows: [(Strategy, &str, &[Change], Want); 4] = [
+        (Strategy::Jwks, "profile at+jwt", &[both], rejected("wrong_type")),
+        (Strategy::Jwks, "profile generic", &[both, generic], rejected("not_an_access_token")),
+        (Strategy::Introspection, "profile generic", &[both], REFUSED),
+        (Strategy::Hybrid, "profile generic", &[both], rejected("not_an_access_token")),
+    ];
+    let mut checks = Vec::new();
+    for (strategy, what, changes, want) in rows {
+        checks.push(said(&stage.judge(strategy, changes)?, what, &token, want).await);
+    }
+    Ok(checks)
+}
+
 fn order(sort: Sort) -> Order {
     Order {
         kind: Kind::Access,

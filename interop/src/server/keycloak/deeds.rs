@@ -1,5 +1,6 @@
 //! What happens at a Keycloak between two verdicts, and how it is put right again.
 
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
@@ -78,9 +79,11 @@ impl Server for Running {
             }
             Deed::Kill => {
                 self.undo.lock().await.push(Undo::Death);
-                let process = Self::process()?;
-                process.signal(Signal::Kill, true).await?;
-                let dead = clock::until(Duration::from_secs(10), || async { !process.lives() }).await;
+                Self::process()?.signal(Signal::Kill, true).await?;
+                // The process that is known by its pid is a shell; the Java below it takes a moment longer to die.
+                let address = self.origin.trim_start_matches("http://");
+                let refused = || async { TcpStream::connect(address).is_err() };
+                let dead = clock::until(Duration::from_secs(10), refused).await;
                 if dead { Ok(()) } else { Err(failed("the process lives on")) }
             }
             Deed::Restart => self.again().await,
