@@ -49,7 +49,11 @@ impl Product for NodeOidcProvider {
     }
 
     fn departures(&self, strategy: Strategy) -> &'static [Change] {
-        if strategy == Strategy::Hybrid { HYBRID } else { &[] }
+        match strategy {
+            Strategy::Jwks => JWKS,
+            Strategy::Introspection => INTROSPECTION,
+            _ => HYBRID,
+        }
     }
 
     fn sorts(&self) -> &'static [Sort] {
@@ -99,14 +103,24 @@ impl Product for NodeOidcProvider {
     }
 }
 
-/// The example for introspection, with what hybrid needs besides: where opaque tokens go, and which algorithms (keys that
-/// name none would be ambiguous).
+// What an example of this server's own says: JWTs are verified here and asked about only if they live long, opaque ones are
+// introspected. With that example, these go.
+const PROFILE: Change = Change::set("issuer", "profile", "\"at+jwt\"");
+
+const MAX_LIFETIME: Change = Change::set("issuer", "max_lifetime", "\"1h\"");
+
+const JWKS: &[Change] = &[MAX_LIFETIME];
+
+const INTROSPECTION: &[Change] = &[PROFILE, MAX_LIFETIME];
+
 const HYBRID: &[Change] = &[
+    PROFILE,
+    MAX_LIFETIME,
     Change::set("issuer", "opaque", "\"introspect\""),
     Change::set(
         "issuer.revocation",
         "freshness",
-        "\"30s\"\n\n[issuer.keys]\nalgorithms = [\"RS256\", \"ES256\", \"EdDSA\"]",
+        "\"30s\"\ncheck_when = { lifetime_over = \"1h\" }\n\n[issuer.keys]\nalgorithms = [\"RS256\", \"ES256\", \"EdDSA\"]",
     ),
 ];
 

@@ -57,8 +57,8 @@ pub(super) async fn id_token(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     let rows: [(Strategy, &str, &[Change], Want); 4] = [
         (Strategy::Jwks, "profile at+jwt", &[both], rejected("wrong_type")),
         (Strategy::Jwks, "profile generic", &[both, generic], rejected("not_an_access_token")),
-        (Strategy::Introspection, "profile generic", &[both], REFUSED),
-        (Strategy::Hybrid, "profile generic", &[both], rejected("not_an_access_token")),
+        (Strategy::Introspection, "profile at+jwt", &[both], REFUSED),
+        (Strategy::Hybrid, "profile at+jwt", &[both], rejected("wrong_type")),
     ];
     let mut checks = Vec::new();
     for (strategy, what, changes, want) in rows {
@@ -152,11 +152,9 @@ async fn around(judge: &Judge, token: &str, end: i64, demand: Demand) -> Check {
 }
 
 pub(super) async fn long_lived(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
-    let token = token_of(stage, "app-jwt-RS256", Some("3600")).await?;
+    let token = token_of(stage, "app-jwt-RS256", Some("7200")).await?;
     let judge = stage.judge(Strategy::Jwks, &[])?;
-    Ok(vec![
-        said(&judge, "an hour, where 15 minutes are allowed", &token, rejected("lifetime_too_long")).await,
-    ])
+    Ok(vec![said(&judge, "two hours, where one is allowed", &token, rejected("lifetime_too_long")).await])
 }
 
 pub(super) async fn keys(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
