@@ -175,6 +175,9 @@ fn one_call<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Troubl
         let mut checks = Vec::new();
         for format in [Format::Jwt, Format::Opaque] {
             let Some(order) = usual(stage, format) else { continue };
+            if format == Format::Jwt && stage.product.lacks(Need::JwtIntrospection).is_some() {
+                continue;
+            }
             for strategy in [Strategy::Introspection, Strategy::Hybrid] {
                 let issued = stage.issue(&order).await?;
                 let judge = stage.judge_of(strategy, &order.sort, &[])?;

@@ -2,7 +2,7 @@
 
 use verifier::Strategy;
 
-use crate::scenario::{Override, VERIFIED, Want, rejected, unavailable};
+use crate::scenario::{Override, VERIFIED, Verdict, Want, rejected, unavailable};
 use crate::server::{Format, Sort, Subject};
 
 /// It answers any JWT with 400, which is that token's affair: remembered for it alone, and no outage.
@@ -42,6 +42,20 @@ const fn refused(scenario: &'static str, strategy: Strategy) -> Override {
 const fn not_missed(strategy: Strategy) -> Override {
     Override { want: Want::NotAsked("it introspects no JWT, there or not"), ..refused("outage/*", strategy) }
 }
+
+/// JWTs that the example exempts.
+const fn not_asked(scenario: &'static str) -> Override {
+    Override {
+        want: VERIFIED,
+        because: "the example asks nobody about short-lived JWTs",
+        ..refused(scenario, Hybrid)
+    }
+}
+
+const TWO_FAULTS: Want = Want::OneOf(
+    &[Verdict::Rejected("wrong_audience"), Verdict::Rejected("lifetime_too_long")],
+    "it has no audience, and lives longer than max_lifetime allows",
+);
 
 /// What ends elsewhere goes on here.
 const fn goes_on(
@@ -97,10 +111,8 @@ pub(super) const OVERRIDES: &[Override] = &[
     refused("foreign/*", Introspection),
     refused("algorithm/*", Introspection),
     refused("address/*", Introspection),
-    // By hybrid, when it is good so far.
-    refused("fresh*", Hybrid),
-    Override { step: Some("alive"), ..refused("expired", Hybrid) },
-    refused("scope/held", Hybrid),
+    // By hybrid it is asked only if a freshness is demanded: the example exempts JWTs that live no longer than it allows.
+    refused("fresh/live", Hybrid),
     refused("revoked/*", Hybrid),
     refused("rotation/added", Hybrid),
     Override { step: Some("its first token"), ..refused("rotation/withdrawn", Hybrid) },
@@ -109,7 +121,18 @@ pub(super) const OVERRIDES: &[Override] = &[
         step: Some("the key is withdrawn"),
         ..refused("rotation/withdrawn", Hybrid)
     },
-    refused("address/*", Hybrid),
+    refused("address/revoked", Hybrid),
+    not_asked("misconfigured/endpoint"),
+    not_asked("misconfigured/client"),
+    not_asked("misconfigured/secret"),
+    Override {
+        scenario: "kind/id-token",
+        step: None,
+        strategy: Some(Hybrid),
+        sorts: users,
+        want: rejected("wrong_type"),
+        because: ID_TOKEN,
+    },
     // ID tokens are JWTs, refresh tokens are not, whatever the access token's format.
     Override { sorts: users, ..refused("kind/id-token", Introspection) },
     Override {
@@ -125,7 +148,7 @@ pub(super) const OVERRIDES: &[Override] = &[
         step: None,
         strategy: Some(Introspection),
         sorts: users,
-        want: rejected("wrong_audience"),
+        want: TWO_FAULTS,
         because: REFRESH_TOKEN,
     },
     Override {
@@ -133,7 +156,7 @@ pub(super) const OVERRIDES: &[Override] = &[
         step: None,
         strategy: Some(Hybrid),
         sorts: users,
-        want: rejected("wrong_audience"),
+        want: TWO_FAULTS,
         because: REFRESH_TOKEN,
     },
     goes_on("revoked/client-*", Introspection, clients_opaque, CLIENT_GONE),
