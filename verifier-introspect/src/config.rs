@@ -208,6 +208,11 @@ pub enum BuildError {
         /// Its name.
         name: String,
     },
+    /// A further parameter of the grant bears a name that is ours.
+    ReservedGrantParameter {
+        /// Its name.
+        name: String,
+    },
     /// A further header bears a name that is ours.
     ReservedHeader {
         /// Its name.
@@ -259,6 +264,10 @@ impl fmt::Display for BuildError {
             Self::ReservedParameter { name } => {
                 write!(f, "parameters: {name:?} is empty, or a parameter of the introspection request itself")
             }
+            Self::ReservedGrantParameter { name } => write!(
+                f,
+                "client_credentials.parameters: {name:?} is empty, or a parameter of the token request itself"
+            ),
             Self::ReservedHeader { name } => {
                 write!(f, "headers: {name:?} is set by the introspection request itself")
             }

@@ -21,6 +21,7 @@ const QUIET: Duration = Duration::from_secs(10);
 enum Kind {
     Refused,
     Credentials,
+    NoCredentials,
     Redirected,
     Misconfigured,
     Failed,
@@ -28,7 +29,7 @@ enum Kind {
     AllInactive,
 }
 
-const KINDS: usize = 7;
+const KINDS: usize = 8;
 
 /// The state behind notes and lines.
 #[derive(Debug, Default)]
@@ -92,6 +93,14 @@ impl Events {
         self.line(kind, issuer, why.code(), now);
     }
 
+    /// There was nothing to authenticate with: a file that can't be read, a token that can't be got.
+    pub(crate) fn no_credentials(&self, issuer: &str, why: Unavailable, now: Instant) {
+        if why.reason() == UnavailableReason::CredentialsRefused {
+            self.credentials_refused.store(true, Ordering::Relaxed);
+        }
+        self.line(Kind::NoCredentials, issuer, why.code(), now);
+    }
+
     /// The notes that hold now.
     pub(crate) fn notes(&self) -> Vec<HealthNote> {
         [
@@ -133,6 +142,12 @@ fn emit(kind: Kind, issuer: &str, code: &'static str, left_out: u64) {
         Kind::Credentials => {
             tracing::error!(issuer, code, left_out, "the introspection endpoint refuses our credentials");
         }
+        Kind::NoCredentials => tracing::error!(
+            issuer,
+            code,
+            left_out,
+            "nothing to authenticate with at the introspection endpoint: secret, key or token can't be had"
+        ),
         Kind::Redirected => {
             tracing::error!(
                 issuer,

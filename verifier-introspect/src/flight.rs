@@ -13,6 +13,7 @@ use verifier_core::transport::Limits;
 use verifier_core::upstream::{Outcome, RetryCause};
 
 use crate::answers::{Record, Status};
+use crate::client_auth::{Aim, Presented};
 use crate::introspector::{Inner, Question};
 use crate::response::{self, Reading};
 use crate::retention::is_fresh;
@@ -34,14 +35,15 @@ impl Inner {
             return Err(why);
         }
         let permit = self.upstream.enter(question.priority, None).await?;
-        let asked = match self.place.find().await {
-            Ok(uri) => {
+        let asked = match self.approach().await {
+            Ok((uri, presented)) => {
                 // In this order: an event between the two counts as one that the answer may not know of.
                 let noted = self.answers.log().sequence();
                 let as_of = departure.leave();
-                self.exchange(&uri, question, as_of).await.map(|status| (as_of, noted, status))
+                let status = self.exchange(&uri, presented, question, as_of).await;
+                status.map(|status| (as_of, noted, status))
             }
-            Err(unfound) => Err(unfound),
+            Err(failed) => Err(failed),
         };
         let now = self.env.clock.now().monotonic;
         let (as_of, noted, status) = match asked {
@@ -52,10 +54,13 @@ impl Inner {
                 });
                 answered
             }
-            Err(failure) => {
-                permit.report(Outcome::Failed(failure));
-                self.events.failed(self.rules.issuer(), failure, now);
-                return Err(failure);
+            Err(Failed { why, stage }) => {
+                permit.report(Outcome::Failed(why));
+                match stage {
+                    Stage::Credentials => self.events.no_credentials(self.rules.issuer(), why, now),
+                    Stage::Call => self.events.failed(self.rules.issuer(), why, now),
+                }
+                return Err(why);
             }
         };
         self.note(&status, question, previous.as_deref(), now);
@@ -126,24 +131,47 @@ impl Inner {
         self.events.answered();
     }
 
+    /// Whatever may have to be asked for before the question can be put: it must not make the answer look old.
+    async fn approach(&self) -> Result<(Uri, Presented), Failed> {
+        let uri = self.place.find().await?;
+        let presented = self.present(&uri).await?;
+        Ok((uri, presented))
+    }
+
+    async fn present(&self, uri: &Uri) -> Result<Presented, Failed> {
+        let aim = Aim { issuer: self.rules.issuer(), endpoint: uri, now: self.env.clock.now().wall };
+        let presented = self.credentials.present(&aim).await;
+        presented.map_err(|why| Failed { why, stage: Stage::Credentials })
+    }
+
     /// The attempts of one call, all within its total time.
-    async fn exchange(&self, uri: &Uri, question: &Question, as_of: Now) -> Result<Status, Unavailable> {
+    async fn exchange(
+        &self,
+        uri: &Uri,
+        first: Presented,
+        question: &Question,
+        as_of: Now,
+    ) -> Result<Status, Failed> {
         let deadline = as_of.monotonic.plus(self.limits.total);
         let mut renewed = false;
         let mut attempt = 0;
+        let mut next = Some(first);
         loop {
-            let presented = self.credentials.present()?;
+            let presented = match next.take() {
+                Some(presented) => presented,
+                None => self.present(uri).await?, // anew: an assertion is good for one attempt
+            };
             let request = self.form.request(uri, question.token.borrow().as_str(), &presented);
             let left = deadline.since(self.env.clock.now().monotonic);
             if left.is_zero() {
-                return Err(UnavailableReason::TimedOut.into());
+                return Err(Unavailable::new(UnavailableReason::TimedOut).into());
             }
             let limits = Limits { connect: self.limits.connect.min(left), total: left, ..self.limits };
             let (cause, failure) = match self.transport.send(request, limits).await {
                 Ok(response) => {
                     let now = self.env.clock.now().wall;
                     match response::read(response.status(), response.headers(), response.body(), now) {
-                        Ok(reading) => return self.judge(reading),
+                        Ok(reading) => return Ok(self.judge(reading)?),
                         Err(why) => (RetryCause::of_status(response.status().as_u16()), why),
                     }
                 }
@@ -164,11 +192,11 @@ impl Inner {
                 self.upstream.retry_decision(attempt, cause, failure.retry_after(), Some(deadline))
             });
             match rest {
-                None => return Err(failure),
+                None => return Err(failure.into()),
                 Some(Duration::ZERO) => {}
                 Some(rest) => match self.env.runtime.sleep(rest) {
                     Ok(timer) => timer.await,
-                    Err(_) => return Err(failure),
+                    Err(_) => return Err(failure.into()),
                 },
             }
         }
@@ -183,5 +211,23 @@ impl Inner {
                 Err(AnswerError::Unreadable) => Err(UnavailableReason::UnreadableAnswer.into()),
             },
         }
+    }
+}
+
+/// No answer, and in which part of the way that showed.
+struct Failed {
+    why: Unavailable,
+    stage: Stage,
+}
+
+enum Stage {
+    /// There was nothing to authenticate with.
+    Credentials,
+    Call,
+}
+
+impl From<Unavailable> for Failed {
+    fn from(why: Unavailable) -> Self {
+        Self { why, stage: Stage::Call }
     }
 }

@@ -26,10 +26,10 @@ use verifier_core::upstream::{Priority, Upstream};
 use verifier_core::verifier::Asked;
 
 use crate::answers::{Answers, Key, Record, Status};
-use crate::client_auth::Credentials;
+use crate::client_auth::{Credentials, Surroundings};
 use crate::config::{BuildError, IntrospectionConfig};
 use crate::events::Events;
-use crate::place::{EndpointSource, Place};
+use crate::place::{EndpointSource, Place, Wanted};
 use crate::request::RequestForm;
 use crate::retention::{Retention, is_fresh, wants_refresh};
 
@@ -94,19 +94,30 @@ impl IntrospectorBuilder {
         config.validate()?;
         let form = RequestForm::new(config.token_type_hint, &config.parameters, &config.headers)?;
         let upstream = Upstream::new(env.clone(), config.upstream).map_err(BuildError::Upstream)?;
-        // Waiting for a slot, finding the address, one call: a flight that takes longer has lost its runtime.
+        // Waiting for a slot, finding the address, one call, and the same for a token: a flight that takes longer has
+        // lost its runtime.
         let overdue = config
             .upstream
             .max_wait
-            .saturating_add(config.limits.total.saturating_mul(4))
+            .saturating_add(config.limits.total.saturating_mul(8))
             .saturating_add(OVERDUE_MARGIN);
         let place_name = match &endpoint {
             EndpointSource::Fixed(endpoint) => endpoint.as_str().to_owned(),
             EndpointSource::Discovered { discovery, .. } => format!("discovered from {}", discovery.issuer()),
         };
-        let place = Place::new(endpoint, &env, overdue)?;
+        let by_tls = config.client_auth.is_by_tls();
+        let wanted = if by_tls { Wanted::MtlsIntrospection } else { Wanted::Introspection };
+        let place = Place::new(endpoint, wanted, &env, overdue)?;
         let retention = config.retention();
-        let credentials = Credentials::load(config.client_auth)?;
+        let around = Surroundings {
+            issuer: Arc::clone(rules.issuer()),
+            transport: Arc::clone(&transport),
+            env: env.clone(),
+            limits: config.limits,
+            upstream: upstream.clone(),
+            overdue,
+        };
+        let credentials = Credentials::load(config.client_auth, around)?;
         let answers =
             answers.unwrap_or_else(|| Arc::new(Answers::new(config.cache, log.unwrap_or_default())));
         let scope = scope(&rules, &place_name, &credentials, &form);

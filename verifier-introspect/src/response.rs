@@ -68,7 +68,7 @@ fn read_answer(body: &[u8]) -> Option<Reading> {
 }
 
 /// `application/json` or `application/…+json`, with any parameters, at most once.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return !headers.contains_key(header::CONTENT_TYPE);
@@ -78,14 +78,14 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.strip_prefix("application/").is_some_and(|sub| sub == "json" || sub.ends_with("+json"))
 }
 
-fn blames_client(body: &[u8]) -> bool {
+pub(crate) fn blames_client(body: &[u8]) -> bool {
     Object::parse(body, JsonLimits::CLAIMS).is_ok_and(|error| {
         matches!(error.get("error").and_then(Json::as_str), Some("invalid_client" | "unauthorized_client"))
     })
 }
 
 /// RFC 9110 §10.2.3: seconds, or a date.
-fn retry_after(headers: &HeaderMap, now: WallTime) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: WallTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let after = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs)

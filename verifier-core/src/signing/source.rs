@@ -12,6 +12,7 @@ use crate::json::{Json, JsonLimits, Object};
 use crate::signature::Curve;
 
 /// A private key in a form that libraries take.
+#[cfg_attr(not(feature = "aws-lc-rs"), allow(dead_code))] // read, and handed to nobody
 pub(super) enum Material {
     /// PKCS#8 of any kind (RFC 5958).
     Pkcs8(Zeroizing<Vec<u8>>),
