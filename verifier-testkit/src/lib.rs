@@ -17,8 +17,8 @@ pub mod server;
 
 pub use answer::Answer;
 pub use clients::{
-    BasicDecoding, Client, DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET, IntrospectionAuth, RESOURCE_SERVER,
-    RESOURCE_SERVER_SECRET,
+    AssertionAudience, BasicDecoding, Client, DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET, IntrospectionAuth,
+    RESOURCE_SERVER, RESOURCE_SERVER_SECRET,
 };
 pub use clock::{ManualClock, TestRuntime};
 pub use counts::{Counts, RecordedRequest};

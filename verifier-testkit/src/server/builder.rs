@@ -13,8 +13,8 @@ use super::door::Door;
 use super::state::{Settings, State};
 use super::{AuthorizationServer, DEFAULT_AUDIENCE};
 use crate::clients::{
-    BasicDecoding, Client, DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET, IntrospectionAuth, RESOURCE_SERVER,
-    RESOURCE_SERVER_SECRET,
+    AssertionAudience, BasicDecoding, Client, DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET, IntrospectionAuth,
+    RESOURCE_SERVER, RESOURCE_SERVER_SECRET,
 };
 use crate::keys::{Algorithm, SigningKey};
 use crate::profile::{Format, Profile};
@@ -51,6 +51,9 @@ impl Builder {
                 lifetime: Duration::from_secs(300),
                 audience: DEFAULT_AUDIENCE.to_owned(),
                 introspection_auth: IntrospectionAuth::default(),
+                token_auth: IntrospectionAuth::Registered,
+                granted_lifetime: None,
+                assertion_audience: AssertionAudience::default(),
                 basic_decoding: BasicDecoding::default(),
                 audience_must_name_caller: false,
                 current_key_only: false,
@@ -142,6 +145,28 @@ impl Builder {
     #[must_use]
     pub fn introspection_auth(mut self, auth: IntrospectionAuth) -> Self {
         self.settings.introspection_auth = auth;
+        self
+    }
+
+    /// What callers of the token endpoint have to prove; any method of a registered client but TLS by default. Those
+    /// that are no method of a client's let nobody in.
+    #[must_use]
+    pub fn token_auth(mut self, auth: IntrospectionAuth) -> Self {
+        self.settings.token_auth = auth;
+        self
+    }
+
+    /// How long tokens live that the token endpoint gives; as all others by default.
+    #[must_use]
+    pub const fn granted_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.granted_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Whom client assertions have to be made out to; the issuer by default.
+    #[must_use]
+    pub const fn assertion_audience(mut self, audience: AssertionAudience) -> Self {
+        self.settings.assertion_audience = audience;
         self
     }
 

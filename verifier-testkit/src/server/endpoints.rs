@@ -13,7 +13,7 @@ use serde_json::json;
 use super::introspection::introspect;
 use super::state::State;
 use crate::answer::{Answer, Body, Cut, Delivery, Refusal};
-use crate::clients::{Form, IntrospectionAuth};
+use crate::clients::{Form, IntrospectionAuth, Reader};
 use crate::counts::RecordedRequest;
 use crate::faults::{Endpoint, Fault};
 use crate::issue::TokenRequest;
@@ -159,7 +159,7 @@ fn jwks(state: &State, headers: &HeaderMap) -> Answer {
 fn token(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Refusal> {
     let id = {
         let clients = state.clients();
-        let client = caller(state, &clients, headers, form)?;
+        let client = caller(state, &clients, headers, form, "/token", &state.settings.token_auth)?;
         if form.get("grant_type") != Some("client_credentials") {
             return Err(Refusal::new(400, "unsupported_grant_type"));
         }
@@ -176,7 +176,11 @@ fn token(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Refu
     if let Some(audience) = audience(form) {
         request = request.audience(audience);
     }
+    if let Some(lifetime) = state.settings.granted_lifetime {
+        request = request.lifetime(lifetime);
+    }
     let issued = state.issue(&request);
+    state.tokens().granted(&issued.token);
     Ok(Answer::json(&json!({
         "access_token": issued.token,
         "token_type": "Bearer",
@@ -192,7 +196,8 @@ fn audience(form: &Form) -> Option<&str> {
 
 /// RFC 7009 §2: 200 for unknown tokens too, and nothing happens to another client's.
 fn revoke(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Refusal> {
-    let id = caller(state, &state.clients(), headers, form)?.id.clone();
+    let accepted = IntrospectionAuth::Registered;
+    let id = caller(state, &state.clients(), headers, form, "/revoke", &accepted)?.id.clone();
     let token = form.get("token").ok_or(Refusal::INVALID_REQUEST)?;
     state.tokens().revoke(|found, grant| found == token && grant.client == id);
     Ok(Answer::new(200, "").no_store())
@@ -203,6 +208,10 @@ fn caller<'c>(
     clients: &'c crate::clients::Clients,
     headers: &HeaderMap,
     form: &Form,
+    endpoint: &str,
+    accepted: &IntrospectionAuth,
 ) -> Result<&'c crate::clients::Client, Refusal> {
-    clients.authenticate(headers, form, state.settings.basic_decoding, &IntrospectionAuth::BasicOrPost)
+    let audience = state.assertion_audience(endpoint);
+    let reader = Reader { audience: &audience, now: state.unix_seconds() };
+    clients.authenticate(headers, form, state.settings.basic_decoding, accepted, &reader)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::state::State;
 use super::tokens::Record;
 use crate::answer::{Answer, Refusal};
-use crate::clients::{Form, IntrospectionAuth, bearer};
+use crate::clients::{Form, IntrospectionAuth, Reader, bearer};
 
 pub(super) fn introspect(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Refusal> {
     let caller = authenticate(state, headers, form)?;
@@ -32,11 +32,28 @@ fn authenticate(state: &State, headers: &HeaderMap, form: &Form) -> Result<Optio
         IntrospectionAuth::None => Ok(None),
         IntrospectionAuth::Bearer(expected) if bearer(headers) == Some(expected) => Ok(None),
         IntrospectionAuth::Bearer(_) => Err(Refusal::new(401, "invalid_token").challenge("Bearer")),
-        demanded => state
-            .clients()
-            .authenticate(headers, form, state.settings.basic_decoding, demanded)
-            .map(|client| Some(client.id.clone())),
+        IntrospectionAuth::Granted => bearer(headers)
+            .and_then(|token| granted(state, token))
+            .map(Some)
+            .ok_or(Refusal::new(401, "invalid_token").challenge("Bearer")),
+        demanded => {
+            let audience = state.assertion_audience("/introspect");
+            let reader = Reader { audience: &audience, now: state.unix_seconds() };
+            state
+                .clients()
+                .authenticate(headers, form, state.settings.basic_decoding, demanded, &reader)
+                .map(|client| Some(client.id.clone()))
+        }
     }
+}
+
+/// The client that the token endpoint gave this token to.
+fn granted(state: &State, token: &str) -> Option<String> {
+    let client = {
+        let tokens = state.tokens();
+        tokens.live(token, state.unix_seconds()).filter(|record| record.granted)?.grant.client.clone()
+    };
+    state.clients().enabled(&client).then_some(client)
 }
 
 fn current(state: &State, record: &Record) -> bool {

@@ -10,7 +10,7 @@ use verifier_core::time::Clock;
 use super::keyring::Keyring;
 use super::tokens::{Record, Tokens};
 use crate::answer::Answer;
-use crate::clients::{BasicDecoding, Client, Clients, IntrospectionAuth};
+use crate::clients::{AssertionAudience, BasicDecoding, Client, Clients, IntrospectionAuth};
 use crate::counts::Book;
 use crate::faults::{Endpoint, Faults};
 use crate::forge::TokenForge;
@@ -29,6 +29,9 @@ pub(super) struct Settings {
     pub(super) lifetime: Duration,
     pub(super) audience: String,
     pub(super) introspection_auth: IntrospectionAuth,
+    pub(super) token_auth: IntrospectionAuth,
+    pub(super) granted_lifetime: Option<Duration>,
+    pub(super) assertion_audience: AssertionAudience,
     pub(super) basic_decoding: BasicDecoding,
     pub(super) audience_must_name_caller: bool,
     pub(super) current_key_only: bool,
@@ -60,7 +63,7 @@ impl State {
         clients: Vec<Client>,
         key: SigningKey,
     ) -> Self {
-        let clients = Clients(clients.into_iter().map(|client| (client.id.clone(), client)).collect());
+        let clients = Clients::new(clients);
         Self {
             issuer,
             base,
@@ -82,12 +85,6 @@ impl State {
 
     /// RFC 8414 §2; the members that OpenID Connect Discovery requires are there as well.
     pub(super) fn metadata(&self) -> Value {
-        let callers = match self.settings.introspection_auth {
-            IntrospectionAuth::Basic => json!(["client_secret_basic"]),
-            IntrospectionAuth::Post => json!(["client_secret_post"]),
-            IntrospectionAuth::BasicOrPost => json!(["client_secret_basic", "client_secret_post"]),
-            IntrospectionAuth::None | IntrospectionAuth::Bearer(_) => json!([]),
-        };
         json!({
             "issuer": self.issuer,
             "jwks_uri": self.uri("/jwks"),
@@ -98,10 +95,18 @@ impl State {
             "grant_types_supported": ["client_credentials"],
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-            "introspection_endpoint_auth_methods_supported": callers,
+            "token_endpoint_auth_methods_supported": self.settings.token_auth.method_names(),
+            "introspection_endpoint_auth_methods_supported": self.settings.introspection_auth.method_names(),
             "id_token_signing_alg_values_supported": [self.keys().signing().algorithm().name()],
         })
+    }
+
+    /// Whom an assertion for this endpoint has to be made out to.
+    pub(super) fn assertion_audience(&self, endpoint: &str) -> String {
+        match self.settings.assertion_audience {
+            AssertionAudience::Issuer => self.issuer.clone(),
+            AssertionAudience::Endpoint => self.uri(endpoint),
+        }
     }
 
     pub(super) fn unix_seconds(&self) -> i64 {
@@ -130,8 +135,14 @@ impl State {
             expires_at: grant.expires_at,
             claims,
         };
-        let record =
-            Record { grant, profile, signed_by, answer: request.introspection.clone(), revoked: false };
+        let record = Record {
+            grant,
+            profile,
+            signed_by,
+            answer: request.introspection.clone(),
+            revoked: false,
+            granted: false,
+        };
         self.tokens().add(token, record);
         issued
     }
@@ -189,7 +200,7 @@ impl State {
     }
 
     pub(super) fn set_client(&self, id: &str, enabled: bool) -> bool {
-        self.clients().0.get_mut(id).map(|client| client.enabled = enabled).is_some()
+        self.clients().by_id.get_mut(id).map(|client| client.enabled = enabled).is_some()
     }
 
     pub(super) fn jwks_cache_control(&self) -> Option<String> {

@@ -24,11 +24,20 @@ pub(super) struct Record {
     pub(super) signed_by: Option<String>,
     pub(super) answer: Edits,
     pub(super) revoked: bool,
+    /// Whether the token endpoint gave it.
+    pub(super) granted: bool,
 }
 
 impl Tokens {
     pub(super) fn add(&mut self, token: String, record: Record) {
         self.issued.insert(token, record);
+    }
+
+    /// Notes that the token endpoint gave it.
+    pub(super) fn granted(&mut self, token: &str) {
+        if let Some(record) = self.issued.get_mut(token) {
+            record.granted = true;
+        }
     }
 
     /// Revokes what `covers` says; whether there was anything.
