@@ -89,13 +89,23 @@ impl Desk {
         change: impl FnOnce(&mut IntrospectionConfig),
         transport: impl FnOnce(&Arc<RevocationLog>) -> Arc<dyn HttpTransport>,
     ) -> Self {
+        Self::known_by(server, |_| auth, change, transport)
+    }
+
+    /// The same, where the credentials depend on the server.
+    pub fn known_by(
+        server: impl FnOnce(Builder) -> Builder,
+        auth: impl FnOnce(&AuthorizationServer) -> ClientAuth,
+        change: impl FnOnce(&mut IntrospectionConfig),
+        transport: impl FnOnce(&Arc<RevocationLog>) -> Arc<dyn HttpTransport>,
+    ) -> Self {
         let clock = ManualClock::new();
         let server =
             server(AuthorizationServer::builder().clock(clock.clone()).opaque().lifetime(secs(3_600)));
         let server = server.start().unwrap();
         let env = TestRuntime::current(clock.clone()).unwrap().env();
         let log = Arc::new(RevocationLog::new());
-        let mut config = IntrospectionConfig::new(auth);
+        let mut config = IntrospectionConfig::new(auth(&server));
         // What is tested here takes as long as the machine needs.
         config.limits.connect = secs(20);
         config.limits.total = secs(30);
