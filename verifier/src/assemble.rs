@@ -1,6 +1,7 @@
 //! From configuration to verifiers: each issuer's section becomes one [`TokenVerifier`], several of them a router.
 //! Nothing is asked over the network.
 
+mod client_auth;
 mod introspection;
 mod issuer;
 mod keys;

@@ -12,9 +12,9 @@ mod warning;
 
 pub use self::error::{ConfigError, Problem};
 pub use self::issuer::{
-    CheckWhen, ClaimsSide, ClientAuthName, FreshnessSetting, IntrospectionSection, IssuerConfig, KeysSection,
-    OneOrMany, OpaqueTokens, RevocationSection, StaticSecret, StrategyName, VerifiedTokensSection,
-    WhenUnknown,
+    CheckWhen, ClaimsSide, ClientAuthName, ClientCredentialsSection, FreshnessSetting, IntrospectionSection,
+    IssuerConfig, KeysSection, OneOrMany, OpaqueTokens, RevocationSection, StaticSecret, StrategyName,
+    VerifiedTokensSection, WhenUnknown,
 };
 pub use self::secret::{Encoding, SecretRef};
 pub use self::span::Span;

@@ -212,6 +212,49 @@ pub enum ClientAuthName {
     ClientSecretPost,
     /// A static bearer token.
     Bearer,
+    /// An assertion under our secret (RFC 7523).
+    ClientSecretJwt,
+    /// An assertion signed with our private key (RFC 7523).
+    PrivateKeyJwt,
+    /// A bearer token got by the client-credentials grant (RFC 6749 §4.4).
+    ClientCredentials,
+    /// Our certificate (RFC 8705 §2); `self_signed_tls_client_auth` means the same.
+    #[serde(alias = "self_signed_tls_client_auth")]
+    TlsClientAuth,
+}
+
+impl ClientAuthName {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretBasicRaw => "client_secret_basic_raw",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::Bearer => "bearer",
+            Self::ClientSecretJwt => "client_secret_jwt",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::ClientCredentials => "client_credentials",
+            Self::TlsClientAuth => "tls_client_auth",
+        }
+    }
+}
+
+/// The client-credentials grant by which a bearer token for introspection is got. Identifier, secret and key are those
+/// of `[issuer.introspection]`.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ClientCredentialsSection {
+    /// The address; absent: discovery.
+    pub token_endpoint: Option<String>,
+    /// How we authenticate there; default `client_secret_basic` if there is a secret.
+    pub client_auth: Option<ClientAuthName>,
+    /// The scope that is asked for.
+    pub scope: Option<String>,
+    /// Further parameters, such as `resource` or `audience`.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// The introspection endpoint and what is kept of its answers.
@@ -227,6 +270,18 @@ pub struct IntrospectionSection {
     pub client_secret: Option<SecretRef>,
     /// How we authenticate; default `client_secret_basic` if there is a secret.
     pub client_auth: Option<ClientAuthName>,
+    /// Our private key, in PEM or as a JWK: for `private_key_jwt`, and for the certificate of `tls_client_auth`.
+    pub client_key: Option<SecretRef>,
+    /// The `kid` of our assertions; default: that of the key, if it is a JWK.
+    pub client_key_id: Option<String>,
+    /// The algorithm of our assertions; default: HS256, or the one that goes with the key.
+    pub client_assertion_algorithm: Option<String>,
+    /// Whom our assertions are made out to: `issuer` (default), `endpoint`, or a URI.
+    pub client_assertion_audience: Option<String>,
+    /// Our certificate chain in PEM.
+    pub client_certificate: Option<SecretRef>,
+    /// The grant of `client_auth = "client_credentials"`.
+    pub client_credentials: Option<ClientCredentialsSection>,
     /// Further parameters of each request.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
