@@ -18,6 +18,8 @@ use verifier_testkit::{
 const SECRET: &str = "a secret that is long enough for HMAC with SHA-256";
 const TYPE: &str = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
 
+type Change = Box<dyn Fn(&mut Value)>;
+
 struct Desk {
     server: AuthorizationServer,
     clock: ManualClock,
@@ -62,7 +64,7 @@ async fn an_assertion_holds_in_every_respect_or_not_at_all() {
     assert_eq!(desk.status(&desk.key, &desk.claims("1"), "").await, 200);
     assert_eq!(desk.status(&desk.key, &desk.claims("1"), "").await, 401, "each once");
     assert_eq!(desk.status(&desk.key, &desk.claims("2"), "&client_id=me").await, 200);
-    let cases: Vec<(&str, Box<dyn Fn(&mut Value)>)> = vec![
+    let cases: Vec<(&str, Change)> = vec![
         ("iss", Box::new(|claims| claims["iss"] = json!("app"))),
         ("sub", Box::new(|claims| claims["sub"] = json!("app"))),
         ("aud", Box::new(|claims| claims["aud"] = json!("https://other.example"))),

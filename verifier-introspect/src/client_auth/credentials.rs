@@ -28,7 +28,7 @@ pub(crate) struct Surroundings {
 /// How requests to the introspection endpoint are authenticated.
 #[derive(Debug)]
 pub(crate) enum Credentials {
-    Direct(Direct),
+    Direct(Box<Direct>),
     Granted(Grant),
 }
 
@@ -37,7 +37,7 @@ impl Credentials {
     pub(crate) fn load(auth: ClientAuth, around: Surroundings) -> Result<Self, BuildError> {
         Ok(match auth {
             ClientAuth::ClientCredentials(grant) => Self::Granted(Grant::load(*grant, around)?),
-            direct => Self::Direct(Direct::load(direct)?),
+            direct => Self::Direct(Box::new(Direct::load(direct)?)),
         })
     }
 
