@@ -1,5 +1,6 @@
 //! The authorization server: real sockets on loopback, a thread of its own, and every lever in the test's hand.
 
+mod behaviour;
 mod builder;
 mod door;
 mod endpoints;
@@ -19,6 +20,7 @@ use verifier_core::time::Clock;
 pub use builder::Builder;
 
 use crate::answer::Answer;
+use crate::behaviour::Behaviour;
 use crate::counts::{Counts, RecordedRequest};
 use crate::faults::{Endpoint, Faults};
 use crate::forge::TokenForge;
@@ -133,7 +135,7 @@ impl AuthorizationServer {
 
     /// Like a server whose store can't be read: every token is inactive for as long as this is set.
     pub fn lose_store(&self, lost: bool) {
-        self.state.tokens().lost = lost;
+        self.behave(Behaviour::LockedStore, lost);
     }
 
     /// Refuses a client, and makes its tokens inactive until it is enabled again; `false` if it isn't registered.
@@ -210,6 +212,25 @@ impl AuthorizationServer {
     /// The `Cache-Control` of the key set from now on; `None` sends none.
     pub fn set_jwks_cache_control(&self, value: Option<&str>) {
         self.state.set_jwks_cache_control(value);
+    }
+}
+
+/// Behaviours.
+impl AuthorizationServer {
+    /// Switches a behaviour on or off.
+    pub fn behave(&self, behaviour: Behaviour, on: bool) {
+        self.state.set_behaviour(behaviour, on);
+    }
+
+    /// Whether a behaviour is on.
+    pub fn behaves(&self, behaviour: Behaviour) -> bool {
+        self.state.behaves(behaviour)
+    }
+
+    /// Takes a role or a scope from a subject. Tokens that were issued say it still; answers don't, where
+    /// [`Behaviour::ComputesClaimsAnew`] is on.
+    pub fn take_away(&self, subject: &str, role_or_scope: &str) {
+        self.state.behaviours.take_away(subject, role_or_scope);
     }
 }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use verifier_core::time::Clock;
 
+use super::behaviour::{self, Behaviours};
 use super::keyring::Keyring;
 use super::tokens::{Record, Tokens};
 use crate::answer::Answer;
+use crate::behaviour::Behaviour;
 use crate::clients::{BasicDecoding, Client, Clients, IntrospectionAuth};
 use crate::counts::Book;
 use crate::faults::{Endpoint, Faults};
@@ -30,8 +32,6 @@ pub(super) struct Settings {
     pub(super) audience: String,
     pub(super) introspection_auth: IntrospectionAuth,
     pub(super) basic_decoding: BasicDecoding,
-    pub(super) audience_must_name_caller: bool,
-    pub(super) current_key_only: bool,
     pub(super) jwks_cache_control: Option<String>,
 }
 
@@ -44,6 +44,7 @@ pub(super) struct State {
     pub(super) settings: Settings,
     pub(super) faults: Faults,
     pub(super) book: Book,
+    pub(super) behaviours: Behaviours,
     clients: Mutex<Clients>,
     keys: Mutex<Keyring>,
     tokens: Mutex<Tokens>,
@@ -69,6 +70,7 @@ impl State {
             settings,
             faults: Faults::default(),
             book: Book::default(),
+            behaviours: Behaviours::default(),
             clients: Mutex::new(clients),
             keys: Mutex::new(Keyring::new(key)),
             tokens: Mutex::new(Tokens::default()),
@@ -104,6 +106,23 @@ impl State {
         })
     }
 
+    pub(super) fn behaves(&self, behaviour: Behaviour) -> bool {
+        self.behaviours.has(behaviour)
+    }
+
+    pub(super) fn set_behaviour(&self, behaviour: Behaviour, on: bool) {
+        match behaviour {
+            Behaviour::LockedStore => self.tokens().lost = on,
+            Behaviour::SignsBeforePublishing => self.keys().publish_with_first_token(on),
+            _ => {}
+        }
+        self.behaviours.set(behaviour, on);
+    }
+
+    pub(super) fn signing_kid(&self) -> String {
+        self.keys().signing().kid().to_owned()
+    }
+
     pub(super) fn unix_seconds(&self) -> i64 {
         self.settings.clock.now().wall.unix_seconds()
     }
@@ -117,6 +136,7 @@ impl State {
                 let (key, header, claims) = self.parts(request, profile, &grant);
                 let kid = header.get("kid").and_then(Value::as_str).map(str::to_owned);
                 let token = TokenForge::of_objects(&header, &claims).sign(&key);
+                self.keys().has_signed(key.kid());
                 (token, Some(key.kid().to_owned()), kid, claims)
             }
         };
@@ -130,8 +150,7 @@ impl State {
             expires_at: grant.expires_at,
             claims,
         };
-        let record =
-            Record { grant, profile, signed_by, answer: request.introspection.clone(), revoked: false };
+        let record = Record::new(grant, profile, request.kind, signed_by, request.introspection.clone());
         self.tokens().add(token, record);
         issued
     }
@@ -141,7 +160,7 @@ impl State {
         let issued_at = now.saturating_sub(seconds(request.issued_ago));
         let lifetime = seconds(request.lifetime.unwrap_or(self.settings.lifetime));
         Grant {
-            issuer: self.issuer.clone(),
+            issuer: request.issuer.clone().unwrap_or_else(|| self.issuer.clone()),
             jti: request.jti.clone().unwrap_or_else(|| profile.jti()),
             subject: request.subject.clone(),
             client: request.client.clone().unwrap_or_else(|| crate::clients::DEFAULT_CLIENT.to_owned()),
@@ -176,8 +195,9 @@ impl State {
             (None, None) => self.keys().signing().clone(),
         };
         let mut header = profile.header(key.algorithm().name(), key.kid());
-        request.header.apply(&mut header);
         let mut claims = profile.claims(grant);
+        behaviour::bend(self, request, grant, &mut header, &mut claims);
+        request.header.apply(&mut header);
         request.claims.apply(&mut claims);
         (key, header, claims)
     }
