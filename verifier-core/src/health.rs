@@ -72,6 +72,9 @@ pub enum HealthNote {
     /// The server calls every locally valid token inactive: most likely our configuration, such as a client that is
     /// not in the tokens' audience.
     AllInactive,
+    /// The server has called no token active so far, and many inactive, of which nothing else is known here: either
+    /// none was any good, or our configuration is at fault as with [`AllInactive`](Self::AllInactive).
+    NoneActive,
     /// The server refuses our credentials.
     CredentialsRefused,
     /// The server answers with a redirect: the configured address is off.
@@ -87,6 +90,7 @@ impl HealthNote {
     pub const fn code(self) -> &'static str {
         match self {
             Self::AllInactive => "all_inactive",
+            Self::NoneActive => "none_active",
             Self::CredentialsRefused => "credentials_refused",
             Self::Redirected => "redirected",
             Self::IdentityMismatch => "identity_mismatch",

@@ -26,14 +26,18 @@ enum Kind {
     Failed,
     WrongIssuer,
     AllInactive,
+    NoneActive,
 }
 
-const KINDS: usize = 7;
+const KINDS: usize = 8;
 
 /// The state behind notes and lines.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     inactive_run: AtomicU32,
+    /// Inactive answers for different tokens of which nothing else is known, until the first active one.
+    unknown_inactive: AtomicU32,
+    ever_active: AtomicBool,
     /// The token that was counted last: one that is shown again and again counts once.
     counted: Mutex<Option<Digest>>,
     credentials_refused: AtomicBool,
@@ -52,21 +56,33 @@ impl Events {
     /// An active answer came.
     pub(crate) fn active(&self) {
         self.inactive_run.store(0, Ordering::Relaxed);
+        self.ever_active.store(true, Ordering::Relaxed);
     }
 
     /// The server calls a token inactive that is valid locally, and said something else, or nothing, of it before.
     pub(crate) fn inactive_though_valid(&self, issuer: &str, token: Digest, now: Instant) {
-        if self.counted.lock().unwrap_or_else(PoisonError::into_inner).replace(token) == Some(token) {
-            return;
-        }
-        let saturating = |run: u32| Some(run.saturating_add(1));
-        let before = self
-            .inactive_run
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, saturating)
-            .unwrap_or_else(|run| run);
-        if before.saturating_add(1) == ALL_INACTIVE {
+        if self.reaches_limit(&self.inactive_run, token) {
             self.line(Kind::AllInactive, issuer, "all_inactive", now);
         }
+    }
+
+    /// The server calls a token inactive of which nothing else is known. That tells something only for as long as it
+    /// has called none active: anybody can send junk.
+    pub(crate) fn inactive_and_unknown(&self, issuer: &str, token: Digest, now: Instant) {
+        if !self.ever_active.load(Ordering::Relaxed) && self.reaches_limit(&self.unknown_inactive, token) {
+            self.line(Kind::NoneActive, issuer, "none_active", now);
+        }
+    }
+
+    /// Counts a token unless it was counted last; whether that makes enough of them.
+    fn reaches_limit(&self, run: &AtomicU32, token: Digest) -> bool {
+        if self.counted.lock().unwrap_or_else(PoisonError::into_inner).replace(token) == Some(token) {
+            return false;
+        }
+        let saturating = |run: u32| Some(run.saturating_add(1));
+        let before =
+            run.fetch_update(Ordering::Relaxed, Ordering::Relaxed, saturating).unwrap_or_else(|run| run);
+        before.saturating_add(1) == ALL_INACTIVE
     }
 
     /// An answer names another issuer.
@@ -94,8 +110,11 @@ impl Events {
 
     /// The notes that hold now.
     pub(crate) fn notes(&self) -> Vec<HealthNote> {
+        let none_active = !self.ever_active.load(Ordering::Relaxed)
+            && self.unknown_inactive.load(Ordering::Relaxed) >= ALL_INACTIVE;
         [
             (self.inactive_run.load(Ordering::Relaxed) >= ALL_INACTIVE, HealthNote::AllInactive),
+            (none_active, HealthNote::NoneActive),
             (self.credentials_refused.load(Ordering::Relaxed), HealthNote::CredentialsRefused),
             (self.redirected.load(Ordering::Relaxed), HealthNote::Redirected),
         ]
@@ -153,6 +172,12 @@ fn emit(kind: Kind, issuer: &str, code: &'static str, left_out: u64) {
             code,
             left_out,
             "every locally valid token is called inactive; most likely this client may not see them (is it in their audience?)"
+        ),
+        Kind::NoneActive => tracing::warn!(
+            issuer,
+            code,
+            left_out,
+            "no token has been called active so far; if good ones were among them, most likely this client may not see them (is it in their audience?)"
         ),
     }
 }

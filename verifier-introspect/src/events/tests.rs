@@ -26,6 +26,24 @@ fn many_different_inactive_tokens_in_a_row_are_a_sign() {
 }
 
 #[test]
+fn without_keys_it_is_a_sign_only_until_the_first_active_answer() {
+    let events = Events::default();
+    for n in 0..ALL_INACTIVE - 1 {
+        events.inactive_and_unknown("i", token(n), at(1));
+        events.inactive_and_unknown("i", token(n), at(1));
+    }
+    assert_eq!(events.notes(), []);
+    events.inactive_and_unknown("i", token(ALL_INACTIVE), at(1));
+    assert_eq!(events.notes(), [HealthNote::NoneActive]);
+    events.active();
+    assert_eq!(events.notes(), []);
+    for n in 0..ALL_INACTIVE * 2 {
+        events.inactive_and_unknown("i", token(n), at(1));
+    }
+    assert_eq!(events.notes(), [], "junk, which anybody can send");
+}
+
+#[test]
 fn notes_about_us_last_until_the_next_answer() {
     let events = Events::default();
     events.failed("i", UnavailableReason::CredentialsRefused.into(), at(1));
