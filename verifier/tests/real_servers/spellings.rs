@@ -1,0 +1,93 @@
+//! One token, several texts: a server that decodes leniently calls them all active.
+
+use verifier_testkit::{Behaviour as B, TokenRequest};
+
+use crate::play::{FIRST, KNOWN, Play, Row, Step, all, ask, issue, make, no, ok, play};
+
+const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![opaque(), jwt()]
+}
+
+/// `token` with the number in its last character's unused bits, of which there are so many.
+pub(crate) fn respelled(token: &str, bits: u32, unused: usize) -> String {
+    let (front, last) = token.split_at(token.len() - 1);
+    let place = ALPHABET.find(last).unwrap();
+    let kept = place >> bits << bits;
+    format!("{front}{}", &ALPHABET[kept | unused..][..1])
+}
+
+/// The eight spellings of an opaque token of 32 bytes, the first being its own.
+pub(crate) fn spellings(token: &str) -> Vec<String> {
+    (0..4)
+        .map(|unused| respelled(token, 2, unused))
+        .flat_map(|text| [format!("{text}="), text])
+        .rev()
+        .collect()
+}
+
+/// The spelling of this number of the opaque token that was issued first.
+pub(crate) fn spelling(n: usize) -> impl Fn(&Play) -> String {
+    move |play| spellings(&play.token("opaque"))[n].clone()
+}
+
+fn opaque() -> Row {
+    let opaque = [no("not_a_jwt", 0, 0), ok(1, 0), ok(1, 0), ok(1, 0)];
+    let known = [no("not_a_jwt", 0, 0), ok(0, 0), ok(0, 0), ok(0, 0)];
+    let mut steps = vec![issue("opaque", || TokenRequest::new().opaque())];
+    for n in 0..8 {
+        steps.extend([make("spelling", spelling(n)), ask("spelling", opaque), ask("spelling", known)]);
+    }
+    Row::new("R10", "eight spellings of an opaque token")
+        .behaving(B::ReadsTokensLeniently)
+        .opaque_too()
+        .steps(steps)
+}
+
+fn jwt() -> Row {
+    let mut steps = vec![
+        // With a character that the other alphabet writes otherwise.
+        make("jwt", |play| {
+            loop {
+                let token = play.server.issue(TokenRequest::new()).token;
+                if token.rsplit('.').next().unwrap().contains(['-', '_']) {
+                    break token;
+                }
+            }
+        }),
+    ];
+    let respellings: [fn(&str) -> String; 5] = [
+        |token| respelled(token, 4, 1),
+        |token| respelled(token, 4, 15),
+        |token| format!("{token}="),
+        |token| format!("{token}=="),
+        |token| {
+            let (front, signature) = token.rsplit_once('.').unwrap();
+            format!("{front}.{}", signature.replace('-', "+").replace('_', "/"))
+        },
+    ];
+    let before_and_after = |steps: &mut Vec<Step>| {
+        for respell in respellings {
+            steps.push(make("respelled", move |play| {
+                let own = play.token("jwt");
+                let token = respell(&own);
+                assert_ne!(token, own);
+                token
+            }));
+            steps.push(ask("respelled", all("not_canonical")));
+        }
+    };
+    before_and_after(&mut steps);
+    steps.extend([ask("jwt", FIRST), ask("jwt", KNOWN)]);
+    before_and_after(&mut steps);
+    Row::new("R10", "spellings of a JWT that no standard allows")
+        .behaving(B::ReadsTokensLeniently)
+        .opaque_too()
+        .steps(steps)
+}
+
+#[tokio::test]
+async fn a_spelling_is_no_way_round_anything() {
+    play(rows()).await;
+}
