@@ -184,6 +184,7 @@ impl Inner {
     fn judge(&self, reading: Reading) -> Result<Status, Unavailable> {
         match reading {
             Reading::Inactive => Ok(Status::Inactive),
+            Reading::Oversized => Ok(Status::Refused(UnavailableReason::UnreadableAnswer.into())),
             Reading::Active(answer) => match Facts::from_answer(answer, &self.rules) {
                 Ok(facts) => Ok(Status::Active(Arc::new(facts))),
                 Err(AnswerError::Rejected(why)) => Ok(Status::Unacceptable(why)),

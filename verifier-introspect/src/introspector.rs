@@ -220,19 +220,17 @@ impl Introspector {
         verified: Option<&Verified>,
     ) -> Look {
         let key = self.key(token);
-        let mut last = None;
         let mut known = false;
         if let Some(record) = self.0.answers.latest(&key, arrival) {
             match &record.status {
                 Status::Active(_) => {
                     known = true;
                     // What an event may have ended is known no more, whatever its age.
-                    if !record.is_touched(self.log(), verified.map(|it| &it.who), key.token) {
-                        if is_fresh(record.as_of, arrival, freshness) {
-                            self.nudge(token, &record, arrival, freshness, verified);
-                            return Look::Answer(record);
-                        }
-                        last = Some(record);
+                    if !record.is_touched(self.log(), verified.map(|it| &it.who), key.token)
+                        && is_fresh(record.as_of, arrival, freshness)
+                    {
+                        self.nudge(token, &record, arrival, freshness, verified);
+                        return Look::Answer(record);
                     }
                 }
                 Status::Lapsed => known = record.is_kept(arrival),
@@ -240,13 +238,12 @@ impl Introspector {
                     if record.is_kept(arrival) {
                         return Look::Answer(record);
                     }
-                    last = Some(record);
                 }
                 Status::Refused(_) => {}
             }
         }
         match self.0.answers.refusal(&key, arrival) {
-            Some(why) => Look::Refused { why, last },
+            Some(why) => Look::Refused { why },
             None => Look::Ask { known },
         }
     }
@@ -366,8 +363,8 @@ impl Introspector {
 pub(crate) enum Look {
     /// An answer that will do.
     Answer(Arc<Record>),
-    /// The server refused to answer for it a short while ago.
-    Refused { why: Unavailable, last: Option<Arc<Record>> },
+    /// The server refused to answer for it a short while ago, or said of it what can't be read.
+    Refused { why: Unavailable },
     /// Nothing that will do. `known`: it was active when last asked.
     Ask { known: bool },
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, StatusCode, header};
 use verifier_core::error::{Unavailable, UnavailableReason};
-use verifier_core::json::{Json, JsonLimits, Object};
+use verifier_core::json::{Json, JsonError, JsonLimits, Object};
 use verifier_core::time::WallTime;
 use verifier_core::upstream::MAX_RETRY_AFTER;
 
@@ -16,6 +16,8 @@ pub enum Reading {
     Active(Object),
     /// Not active. Other members are not looked at (RFC 7662 §2.2: there should be none).
     Inactive,
+    /// An object, larger or deeper than is read: what this token's claims are, and no trouble for others.
+    Oversized,
 }
 
 /// Reads a response. `now` dates a `Retry-After` that is a date.
@@ -59,7 +61,13 @@ pub fn read(
 }
 
 fn read_answer(body: &[u8]) -> Option<Reading> {
-    let answer = Object::parse(body, JsonLimits::CLAIMS).ok()?;
+    let answer = match Object::parse(body, JsonLimits::CLAIMS) {
+        Ok(answer) => answer,
+        Err(JsonError::TooDeep | JsonError::TooMany) if body.trim_ascii_start().starts_with(b"{") => {
+            return Some(Reading::Oversized);
+        }
+        Err(_) => return None,
+    };
     match answer.get("active") {
         Some(Json::Bool(true)) => Some(Reading::Active(answer)),
         Some(Json::Bool(false)) => Some(Reading::Inactive),
