@@ -114,9 +114,12 @@ fn foreign_marks() -> Vec<Mark> {
 fn refused_answers() -> Vec<Mark> {
     let mut kinds = texts(OTHER_KINDS);
     kinds.push(Cow::Borrowed("n_a"));
+    // Hashes of what came beside an ID token (OpenID Connect Core §3.1.3.6, §3.3.2.11) stand in nothing else.
+    let hashes = ["at_hash", "c_hash", "s_hash"].map(|name| Mark::Present(Cow::Borrowed(name)));
     ["token_type", "token_use", "typ"]
         .into_iter()
         .map(|name| Mark::OneOf(Cow::Borrowed(name), kinds.clone()))
+        .chain(hashes)
         .collect()
 }
 

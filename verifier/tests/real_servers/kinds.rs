@@ -14,6 +14,7 @@ pub(crate) fn rows() -> Vec<Row> {
         refresh("generic", RefreshTold::Nothing),
         id("keycloak", "ID"),
         id("generic", "id_token"),
+        id_told_by_its_claims(),
         one_type_and_profile_at_jwt(),
     ];
     rows.extend(["keycloak", "hydra", "generic"].map(one_type));
@@ -60,6 +61,24 @@ fn id(profile: &'static str, kind: &'static str) -> Row {
             ask("for us", refused(OTHER, OTHER, 0)),
             issue("access", TokenRequest::new),
             ask("access", [ok(0, 0), ok(1, 0), ok(1, 0), ok(1, 0)]),
+        ])
+}
+
+/// Nothing says what it is but what stands in ID tokens alone.
+fn id_told_by_its_claims() -> Row {
+    let request = || {
+        TokenRequest::new()
+            .subject("alice")
+            .opaque()
+            .answered("at_hash", "Zm9vYmFyYmF6cXV4Zm9vYg")
+            .not_answered("token_type")
+    };
+    Row::new("R05", "an ID token is active, and no member names its kind")
+        .profile("generic")
+        .opaque_too()
+        .steps(vec![
+            issue("id", request),
+            ask("id", [no("not_a_jwt", 0, 0), no(OTHER, 1, 0), no(OTHER, 1, 0), no(OTHER, 1, 0)]),
         ])
 }
 

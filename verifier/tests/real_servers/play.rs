@@ -142,6 +142,7 @@ pub(crate) struct Row {
     lines: String,
     hybrid_lines: String,
     introspection_lines: String,
+    revocation_lines: String,
     tables: fn(&AuthorizationServer, Way) -> String,
     steps: Vec<Step>,
 }
@@ -158,6 +159,7 @@ impl Row {
             lines: String::new(),
             hybrid_lines: String::new(),
             introspection_lines: String::new(),
+            revocation_lines: String::new(),
             tables: |_, _| String::new(),
             steps: Vec::new(),
         }
@@ -196,6 +198,11 @@ impl Row {
     /// Lines of the introspection section.
     pub(crate) fn introspection(self, lines: &str) -> Self {
         Self { introspection_lines: lines.to_owned(), ..self }
+    }
+
+    /// Lines of hybrid's revocation section.
+    pub(crate) fn revocation(self, lines: &str) -> Self {
+        Self { revocation_lines: lines.to_owned(), ..self }
     }
 
     /// Further tables of the issuer; they may end the introspection section with a line of its own.
@@ -410,8 +417,9 @@ fn configuration(row: &Row, way: Way, server: &AuthorizationServer, secret: &str
         );
     }
     text += &(row.tables)(server, way);
-    if way == Way::HybridAnswers {
-        text += "[issuer.revocation]\nclaims = \"introspection\"\n";
+    if way.is_hybrid() {
+        let claims = if way == Way::Hybrid { "token" } else { "introspection" };
+        text += &format!("[issuer.revocation]\nclaims = {claims:?}\n{}\n", row.revocation_lines);
     }
     text
 }

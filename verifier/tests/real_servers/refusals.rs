@@ -1,7 +1,7 @@
 //! Answers that are none: about one token, about us, or from somewhere else.
 
 use verifier::HealthNote;
-use verifier_testkit::{Behaviour as B, CallerRefusal, TokenRequest};
+use verifier_testkit::{Behaviour as B, CallerRefusal, Endpoint, Fault, TokenRequest};
 
 use crate::play::{FIRST, KNOWN, LATER, Row, Step, act, all, ask, issue, many, no, off, ok, on, play};
 
@@ -12,7 +12,14 @@ const REMEMBERED: [crate::play::Outcome; 4] =
     [ok(0, 0), no("refused_by_server", 0, 0), no("refused_by_server", 0, 0), no("refused_by_server", 0, 0)];
 
 pub(crate) fn rows() -> Vec<Row> {
-    let mut rows = vec![odd_token(), refused_format(), refused_length(), redirect()];
+    let mut rows = vec![
+        odd_token(),
+        refused_format(),
+        refused_length(),
+        refused_though_known(),
+        failing_though_known(),
+        redirect(),
+    ];
     rows.extend(
         [
             CallerRefusal::UnauthorizedClient400,
@@ -82,6 +89,43 @@ fn refused_length() -> Row {
         ask("good", KNOWN),
         ask("one of many", REMEMBERED),
     ])
+}
+
+/// What was known before doesn't stand in for a server that can be asked.
+fn refused_though_known() -> Row {
+    let refused = "refused_by_server";
+    Row::new("R01", "400 to a token that was active a while ago, and stale statuses are allowed")
+        .revocation("when_unknown = { allow_stale = \"4m\" }")
+        .steps(vec![
+            issue("good", TokenRequest::new),
+            ask("good", FIRST),
+            on(B::RefusesJwtIntrospection),
+            Step::Wait(61),
+            ask("good", [ok(0, 0), no(refused, 1, 0), no(refused, 1, 0), no(refused, 1, 0)]),
+            ask("good", REMEMBERED),
+        ])
+}
+
+/// The counterpart: it does stand in for one that can't be, as configured; and never what was inactive.
+fn failing_though_known() -> Row {
+    let failing = "server_error";
+    let trouble = || Fault::Status(500, String::new());
+    Row::new("R02", "inactive, then 500, and stale statuses are allowed")
+        .revocation("when_unknown = { allow_stale = \"4m\" }")
+        .steps(vec![
+            issue("good", TokenRequest::new),
+            ask("good", FIRST),
+            issue("inactive", TokenRequest::new),
+            on(B::LockedStore),
+            ask("inactive", [ok(0, 0), no("inactive", 1, 0), no("inactive", 1, 0), no("inactive", 1, 0)]),
+            off(B::LockedStore),
+            act(move |play| play.server.faults().on(Endpoint::Introspection, trouble())),
+            Step::Wait(61),
+            ask("good", [ok(0, 0), no(failing, 1, 0), ok(1, 0), ok(1, 0)]),
+            ask("inactive", [ok(0, 0), no(failing, 1, 0), no(failing, 1, 0), no(failing, 1, 0)]),
+            act(|play| play.server.faults().clear_all()),
+            ask("inactive", LATER),
+        ])
 }
 
 fn after_the_flood(play: &crate::play::Play) {
