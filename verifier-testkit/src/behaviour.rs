@@ -73,8 +73,8 @@ pub enum Behaviour {
     /// The issuer's name follows the `Host` of the request, in the metadata, in tokens by the token endpoint and in
     /// introspection, where a token issued under another name is inactive. Seen on Keycloak in development mode.
     IssuerFollowsHost,
-    /// The last part of a token is decoded leniently: padding at the end, the unused bits of the last character and the
-    /// alphabet don't matter, so that an opaque token of 32 bytes has eight spellings at least. Seen on Hydra.
+    /// The parts of a token are decoded leniently: padding at the end, unused bits of last characters and the alphabet
+    /// don't matter, so that an opaque token of 32 bytes has eight spellings at least. Seen on Hydra.
     ReadsTokensLeniently,
 }
 

@@ -320,12 +320,12 @@ fn header(token: &str) -> Option<Members> {
     serde_json::from_slice(&LENIENT.decode(header).ok()?).ok()
 }
 
-/// Whether these are the same token to a lenient reader: the same but for how the last part is written.
+/// Whether these are the same token to a lenient reader, however its parts are written.
 fn is_spelling(issued: &str, token: &str) -> bool {
-    fn parts(text: &str) -> (&str, Option<Vec<u8>>) {
-        let (front, last) = text.rsplit_once('.').unwrap_or(("", text));
-        (front, LENIENT.decode(last.replace('+', "-").replace('/', "_")).ok())
+    fn parts(text: &str) -> impl Iterator<Item = Option<Vec<u8>>> {
+        text.split('.').map(|part| LENIENT.decode(part.replace('+', "-").replace('/', "_")).ok())
     }
-    let ((front, last), (other_front, other_last)) = (parts(issued), parts(token));
-    front == other_front && last.is_some() && last == other_last
+    let mut both = parts(issued).zip(parts(token));
+    issued.split('.').count() == token.split('.').count()
+        && both.all(|(one, other)| one.is_some() && one == other)
 }

@@ -18,6 +18,14 @@ pub(crate) fn respelled(token: &str, bits: u32, unused: usize) -> String {
     format!("{front}{}", &ALPHABET[kept | unused..][..1])
 }
 
+/// `token` with unused bits set in this part.
+fn respelled_part(token: &str, n: usize) -> String {
+    let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
+    let bits = if parts[n].len() % 4 == 2 { 4 } else { 2 };
+    parts[n] = respelled(&parts[n], bits, 1);
+    parts.join(".")
+}
+
 /// The eight spellings of an opaque token of 32 bytes, the first being its own.
 pub(crate) fn spellings(token: &str) -> Vec<String> {
     (0..4)
@@ -47,17 +55,25 @@ fn opaque() -> Row {
 
 fn jwt() -> Row {
     let mut steps = vec![
-        // With a character that the other alphabet writes otherwise.
+        // With a character that the other alphabet writes otherwise, and unused bits in every part.
         make("jwt", |play| {
-            loop {
-                let token = play.server.issue(TokenRequest::new()).token;
-                if token.rsplit('.').next().unwrap().contains(['-', '_']) {
-                    break token;
-                }
-            }
+            (0..)
+                .map(|n| {
+                    let request = TokenRequest::new()
+                        .header("x-pad", "x".repeat(n % 3))
+                        .claim("x-pad", "x".repeat(n / 3 % 3));
+                    play.server.issue(request).token
+                })
+                .find(|token| {
+                    let parts: Vec<&str> = token.split('.').collect();
+                    parts[2].contains(['-', '_']) && parts.iter().all(|part| part.len() % 4 != 0)
+                })
+                .unwrap()
         }),
     ];
-    let respellings: [fn(&str) -> String; 5] = [
+    let respellings: [fn(&str) -> String; 7] = [
+        |token| respelled_part(token, 0),
+        |token| respelled_part(token, 1),
         |token| respelled(token, 4, 1),
         |token| respelled(token, 4, 15),
         |token| format!("{token}="),
