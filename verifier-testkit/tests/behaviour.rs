@@ -7,8 +7,11 @@ mod client;
 use std::collections::BTreeSet;
 
 use client::{Reply, get, post, resource_server};
+use serde_json::{Value, json};
 use verifier_testkit::clients::{DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET};
-use verifier_testkit::{AuthorizationServer, Behaviour, RefreshTold, TokenRequest};
+use verifier_testkit::{
+    Algorithm, AuthorizationServer, Behaviour, CallerRefusal, Profile, RefreshTold, TokenRequest,
+};
 
 async fn introspect(server: &AuthorizationServer, token: &str) -> Reply {
     let form = format!("token={token}");
@@ -69,6 +72,91 @@ async fn a_key_may_sign_before_it_is_published() {
     server.behave(Behaviour::SignsBeforePublishing, false);
     server.behave(Behaviour::FirstReaderSeesAnotherKey, true);
     assert_eq!((count().await, count().await), (1, 3));
+}
+
+#[tokio::test]
+async fn the_key_set_is_published_as_oddly_as_asked_for() {
+    let server = AuthorizationServer::start().unwrap();
+    server.add_key(Algorithm::Ed25519);
+    let set = async || get(server.address(), &server.jwks_uri()).await.unwrap();
+    let keys = async |member: &str| -> Vec<Value> {
+        set().await.json()["keys"].as_array().unwrap().iter().map(|key| key[member].clone()).collect()
+    };
+    let plain = keys("kid").await;
+    for (behaviour, member, expected) in [
+        (Behaviour::EmptyKid, "kid", [json!(""), json!("")]),
+        (Behaviour::NoKid, "kid", [Value::Null, Value::Null]),
+        (Behaviour::SigningKeyMarkedEnc, "use", [json!("enc"), json!("sig")]),
+    ] {
+        server.behave(behaviour, true);
+        assert_eq!(keys(member).await, expected, "{behaviour:?}");
+        server.behave(behaviour, false);
+    }
+    server.behave(Behaviour::KeyOrderChanges, true);
+    let (first, second) = (keys("kid").await, keys("kid").await);
+    assert_ne!(first, second);
+    assert!(first.contains(&plain[0]) && second.contains(&plain[0]));
+    server.behave(Behaviour::KeyOrderChanges, false);
+    for (behaviour, expected) in
+        [(Behaviour::JwksNoStore, "no-store"), (Behaviour::JwksLongMaxAge, "max-age=86400")]
+    {
+        server.behave(behaviour, true);
+        assert_eq!(set().await.header("cache-control"), Some(expected));
+        server.behave(behaviour, false);
+    }
+    server.behave(Behaviour::JwksFails, true);
+    assert_eq!(set().await.status, 500);
+    server.behave(Behaviour::JwksFails, false);
+    assert_eq!(set().await.status, 200);
+}
+
+#[tokio::test]
+async fn callers_are_refused_in_many_ways() {
+    let server = AuthorizationServer::start().unwrap();
+    let token = server.issue(TokenRequest::new()).token;
+    let wrong = client::basic("api", "wrong");
+    for (how, status, challenge) in [
+        (None, 401, true),
+        (Some(CallerRefusal::UnauthorizedClient400), 400, false),
+        (Some(CallerRefusal::Bare401), 401, false),
+        (Some(CallerRefusal::Html403), 403, false),
+        (Some(CallerRefusal::LoginPage302), 302, false),
+    ] {
+        if let Some(how) = how {
+            server.behave(Behaviour::RefusesCallers(how), true);
+        }
+        let form = format!("token={token}");
+        let uri = server.introspection_endpoint();
+        let reply = post(server.address(), &uri, Some(&wrong), &form).await.unwrap();
+        assert_eq!(
+            (reply.status, reply.header("www-authenticate").is_some()),
+            (status, challenge),
+            "{how:?}"
+        );
+        assert!(introspect(&server, &token).await.active(), "right credentials");
+        if let Some(how) = how {
+            server.behave(Behaviour::RefusesCallers(how), false);
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_say_what_tokens_do_not() {
+    let server = AuthorizationServer::builder().profile(Profile::Keycloak).start().unwrap();
+    server.behave(Behaviour::SlimTokens, true);
+    server.behave(Behaviour::ComputesClaimsAnew, true);
+    let issued = server.issue(TokenRequest::new().subject("alice").role("clerk").role("boss"));
+    assert!(["sub", "aud", "realm_access"].iter().all(|name| !issued.claims.contains_key(*name)));
+    server.take_away("alice", "boss");
+    server.take_away("bob", "clerk");
+    let answer = introspect(&server, &issued.token).await.json();
+    assert_eq!(
+        (answer["sub"].as_str(), &answer["realm_access"]["roles"]),
+        (Some("alice"), &json!(["clerk"]))
+    );
+    server.behave(Behaviour::ComputesClaimsAnew, false);
+    let answer = introspect(&server, &issued.token).await.json();
+    assert_eq!(answer["realm_access"]["roles"], json!(["clerk", "boss"]));
 }
 
 #[tokio::test]

@@ -85,6 +85,9 @@ pub(crate) const LATER: ByWay = [ok(0, 0), ok(1, 0), ok(1, 0), ok(1, 0)];
 /// A good token of which all is known.
 pub(crate) const KNOWN: ByWay = [ok(0, 0); 4];
 
+/// Makes the token of this number.
+type ManyTokens = Box<dyn Fn(&Play, usize) -> String>;
+
 /// One step of a script.
 pub(crate) enum Step {
     /// Makes a token, to be called by this name.
@@ -92,7 +95,7 @@ pub(crate) enum Step {
     /// Verifies it.
     Ask(&'static str, ByWay),
     /// Makes and verifies so many tokens; the costs are those of all together. The first is called `one of many`.
-    Many(usize, Box<dyn Fn(&Play, usize) -> String>, ByWay),
+    Many(usize, ManyTokens, ByWay),
     /// Switches a behaviour.
     Behave(Behaviour, bool),
     /// Lets seconds pass.
