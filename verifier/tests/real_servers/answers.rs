@@ -4,11 +4,12 @@ use serde_json::Value;
 use verifier::HealthNote;
 use verifier_testkit::{Behaviour as B, DEFAULT_AUDIENCE, TokenRequest};
 
-use crate::play::{FIRST, KNOWN, LATER, Play, Row, Step, Way, act, ask, issue, many, no, off, ok, on, play};
+use crate::play::{Play, play};
+use crate::script::{FIRST, KNOWN, LATER, Row, Step, Way, act, ask, issue, many, no, off, ok, on};
 
-const INACTIVE_LATER: [crate::play::Outcome; 4] =
+const INACTIVE_LATER: [crate::script::Outcome; 4] =
     [ok(0, 0), no("inactive", 1, 0), no("inactive", 1, 0), no("inactive", 1, 0)];
-const INACTIVE_KNOWN: [crate::play::Outcome; 4] =
+const INACTIVE_KNOWN: [crate::script::Outcome; 4] =
     [ok(0, 0), no("inactive", 0, 0), no("inactive", 0, 0), no("inactive", 0, 0)];
 
 pub(crate) fn rows() -> Vec<Row> {

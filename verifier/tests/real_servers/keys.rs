@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use verifier_testkit::{Algorithm, Behaviour as B, Endpoint, TokenRequest};
 
-use crate::play::{FIRST, KNOWN, LATER, Outcome, Row, Step, act, ask, issue, no, off, ok, on, play};
+use crate::play::play;
+use crate::script::{FIRST, KNOWN, LATER, Outcome, Row, Step, act, ask, issue, no, off, ok, on};
 
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = vec![

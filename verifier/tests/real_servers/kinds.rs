@@ -2,7 +2,8 @@
 
 use verifier_testkit::{Behaviour as B, DEFAULT_AUDIENCE, RefreshTold, TokenRequest};
 
-use crate::play::{FIRST, Outcome, Row, ask, issue, no, ok, play};
+use crate::play::play;
+use crate::script::{FIRST, Outcome, Row, ask, issue, no, ok};
 
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = vec![

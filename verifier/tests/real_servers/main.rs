@@ -9,11 +9,12 @@ mod names;
 mod play;
 mod refusals;
 mod revocations;
+mod script;
 mod spellings;
 
 use std::collections::BTreeSet;
 
-use play::Row;
+use script::Row;
 
 fn rows() -> Vec<Row> {
     [

@@ -2,7 +2,8 @@
 
 use verifier_testkit::{AuthorizationServer, Behaviour as B, TokenRequest};
 
-use crate::play::{FIRST, Row, Step, Way, all, ask, make, no, play};
+use crate::play::play;
+use crate::script::{FIRST, Row, Step, Way, all, ask, make, no};
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![fixed_name(), fixed_name_and_addresses(), name_that_follows()]

@@ -3,12 +3,13 @@
 use verifier::HealthNote;
 use verifier_testkit::{Behaviour as B, CallerRefusal, Endpoint, Fault, TokenRequest};
 
-use crate::play::{FIRST, KNOWN, LATER, Row, Step, act, all, ask, issue, many, no, off, ok, on, play};
+use crate::play::play;
+use crate::script::{FIRST, KNOWN, LATER, Row, Step, act, all, ask, issue, many, no, off, ok, on};
 
 /// As many as an attacker has in a minute.
 const FLOOD: u64 = 1_000;
 const READY: [&str; 4] = ["ready"; 4];
-const REMEMBERED: [crate::play::Outcome; 4] =
+const REMEMBERED: [crate::script::Outcome; 4] =
     [ok(0, 0), no("refused_by_server", 0, 0), no("refused_by_server", 0, 0), no("refused_by_server", 0, 0)];
 
 pub(crate) fn rows() -> Vec<Row> {

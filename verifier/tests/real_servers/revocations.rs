@@ -3,7 +3,8 @@
 use verifier::RevocationEvent;
 use verifier_testkit::{Behaviour as B, TokenRequest};
 
-use crate::play::{FIRST, KNOWN, Outcome, Play, Row, act, all, ask, issue, make, no, ok, play};
+use crate::play::{Play, play};
+use crate::script::{FIRST, KNOWN, Outcome, Row, act, all, ask, issue, make, no, ok};
 use crate::spellings::spelling;
 
 pub(crate) fn rows() -> Vec<Row> {

@@ -2,7 +2,8 @@
 
 use verifier_testkit::{Behaviour as B, TokenRequest};
 
-use crate::play::{FIRST, KNOWN, Play, Row, Step, all, ask, issue, make, no, ok, play};
+use crate::play::{Play, play};
+use crate::script::{FIRST, KNOWN, Row, Step, all, ask, issue, make, no, ok};
 
 const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
