@@ -72,6 +72,9 @@ pub enum HealthNote {
     /// The server calls every locally valid token inactive: most likely our configuration, such as a client that is
     /// not in the tokens' audience.
     AllInactive,
+    /// The server has refused every token that it was asked about, and never answered since the start: most likely it
+    /// can't read our credentials, or doesn't introspect tokens of this kind.
+    AllRefused,
     /// The server refuses our credentials.
     CredentialsRefused,
     /// The server answers with a redirect: the configured address is off.
@@ -87,6 +90,7 @@ impl HealthNote {
     pub const fn code(self) -> &'static str {
         match self {
             Self::AllInactive => "all_inactive",
+            Self::AllRefused => "all_refused",
             Self::CredentialsRefused => "credentials_refused",
             Self::Redirected => "redirected",
             Self::IdentityMismatch => "identity_mismatch",

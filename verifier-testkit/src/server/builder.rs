@@ -54,6 +54,7 @@ impl Builder {
                 basic_decoding: BasicDecoding::default(),
                 audience_must_name_caller: false,
                 current_key_only: false,
+                signs_answers: None,
                 jwks_cache_control: None,
             },
         }
@@ -164,6 +165,14 @@ impl Builder {
     #[must_use]
     pub const fn current_key_only(mut self, only: bool) -> Self {
         self.settings.current_key_only = only;
+        self
+    }
+
+    /// Introspection answers are signed with a key of this algorithm where the caller asks for
+    /// `application/token-introspection+jwt` alone (RFC 9701); plain JSON for everybody else, and by default.
+    #[must_use]
+    pub const fn signs_answers(mut self, algorithm: Algorithm) -> Self {
+        self.settings.signs_answers = Some(algorithm);
         self
     }
 

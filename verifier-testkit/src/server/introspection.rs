@@ -1,8 +1,9 @@
 //! The introspection endpoint (RFC 7662 §2).
 
 use http::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::signed;
 use super::state::State;
 use super::tokens::Record;
 use crate::answer::{Answer, Refusal};
@@ -22,8 +23,13 @@ pub(super) fn introspect(state: &State, headers: &HeaderMap, form: &Form) -> Res
         .filter(|record| !state.settings.current_key_only || current(state, record))
         .filter(|record| !state.settings.audience_must_name_caller || names(record, caller.as_deref()))
         .filter(|record| holds(&record.grant.scopes, form.get("scope").unwrap_or_default()))
-        .map_or_else(|| json!({ "active": false }), |record| Value::Object(record.answer()));
-    Ok(Answer::json(&answer).no_store())
+        .map_or_else(|| Map::from_iter([("active".to_owned(), json!(false))]), Record::answer);
+    drop(tokens);
+    Ok(match state.settings.signs_answers.filter(|_| signed::is_wanted(headers)) {
+        Some(algorithm) => signed::sign(state, algorithm, caller.as_deref(), answer),
+        None => Answer::json(&Value::Object(answer)),
+    }
+    .no_store())
 }
 
 /// The caller's client id, where it has one.

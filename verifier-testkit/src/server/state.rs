@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use verifier_core::time::Clock;
 
 use super::keyring::Keyring;
+use super::signed::AnswerFlaw;
 use super::tokens::{Record, Tokens};
 use crate::answer::Answer;
 use crate::clients::{BasicDecoding, Client, Clients, IntrospectionAuth};
@@ -15,7 +16,7 @@ use crate::counts::Book;
 use crate::faults::{Endpoint, Faults};
 use crate::forge::TokenForge;
 use crate::issue::{IssuedToken, TokenRequest};
-use crate::keys::SigningKey;
+use crate::keys::{Algorithm, SigningKey};
 use crate::profile::{Format, Grant, Profile};
 
 type Members = Map<String, Value>;
@@ -32,6 +33,7 @@ pub(super) struct Settings {
     pub(super) basic_decoding: BasicDecoding,
     pub(super) audience_must_name_caller: bool,
     pub(super) current_key_only: bool,
+    pub(super) signs_answers: Option<Algorithm>,
     pub(super) jwks_cache_control: Option<String>,
 }
 
@@ -49,6 +51,7 @@ pub(super) struct State {
     tokens: Mutex<Tokens>,
     overrides: Mutex<HashMap<Endpoint, Answer>>,
     jwks_cache_control: Mutex<Option<String>>,
+    answer_flaw: Mutex<Option<AnswerFlaw>>,
 }
 
 impl State {
@@ -73,6 +76,7 @@ impl State {
             keys: Mutex::new(Keyring::new(key)),
             tokens: Mutex::new(Tokens::default()),
             overrides: Mutex::new(HashMap::new()),
+            answer_flaw: Mutex::new(None),
         }
     }
 
@@ -88,7 +92,8 @@ impl State {
             IntrospectionAuth::BasicOrPost => json!(["client_secret_basic", "client_secret_post"]),
             IntrospectionAuth::None | IntrospectionAuth::Bearer(_) => json!([]),
         };
-        json!({
+        let signs: Vec<_> = self.settings.signs_answers.iter().map(|algorithm| algorithm.name()).collect();
+        let mut metadata = json!({
             "issuer": self.issuer,
             "jwks_uri": self.uri("/jwks"),
             "authorization_endpoint": self.uri("/authorize"),
@@ -101,7 +106,11 @@ impl State {
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "introspection_endpoint_auth_methods_supported": callers,
             "id_token_signing_alg_values_supported": [self.keys().signing().algorithm().name()],
-        })
+        });
+        if !signs.is_empty() {
+            metadata["introspection_signing_alg_values_supported"] = json!(signs); // RFC 9701 §7
+        }
+        metadata
     }
 
     pub(super) fn unix_seconds(&self) -> i64 {
@@ -198,6 +207,14 @@ impl State {
 
     pub(super) fn set_jwks_cache_control(&self, value: Option<&str>) {
         *lock(&self.jwks_cache_control) = value.map(str::to_owned);
+    }
+
+    pub(super) fn answer_flaw(&self) -> Option<AnswerFlaw> {
+        lock(&self.answer_flaw).clone()
+    }
+
+    pub(super) fn set_answer_flaw(&self, flaw: Option<AnswerFlaw>) {
+        *lock(&self.answer_flaw) = flaw;
     }
 
     pub(super) fn clients(&self) -> MutexGuard<'_, Clients> {
