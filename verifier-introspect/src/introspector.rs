@@ -20,7 +20,7 @@ use verifier_core::revocation::RevocationLog;
 use verifier_core::runtime::Env;
 use verifier_core::single_flight::{FlightEnd, SingleFlight};
 use verifier_core::time::{Instant, Now};
-use verifier_core::token::{AccessToken, Digest, OwnedToken};
+use verifier_core::token::{AccessToken, Digest, OwnedToken, Shape};
 use verifier_core::transport::{HttpTransport, Limits};
 use verifier_core::upstream::{Priority, Upstream};
 use verifier_core::verifier::Asked;
@@ -32,7 +32,7 @@ use crate::events::Events;
 use crate::place::{EndpointSource, Place};
 use crate::request::RequestForm;
 use crate::retention::{Retention, is_fresh, wants_refresh};
-use crate::signed::SignedReader;
+use crate::signed::{self, SignedReader};
 
 /// How often a caller asks anew because what came was overtaken by a revocation event, or too old for him.
 const ROUNDS: u32 = 4;
@@ -371,7 +371,10 @@ impl Introspector {
         verified: Option<Verified>,
         known: bool,
     ) -> Result<Question, Rejection> {
-        token.shape()?;
+        // RFC 9701 §8.1: what was said of a token is no token, whatever some server may make of it.
+        if matches!(token.shape()?, Shape::Jwt(jwt) if jwt.header().is_type(signed::TYPE)) {
+            return Err(Rejection::WrongType);
+        }
         let priority = if known || verified.is_some() { Priority::Known } else { Priority::Unknown };
         let (key, token) = (self.key(token), token.to_owned_token());
         Ok(Question { key, token, arrival, freshness, verified, priority })

@@ -27,7 +27,7 @@ use crate::response::{self, Reading};
 /// What is asked for, and what comes (RFC 9701 §4, §5).
 pub const MEDIA_TYPE: &str = "application/token-introspection+jwt";
 /// The `typ` of the JWT; it may bear `application/` in front (RFC 9701 §5, RFC 7515 §4.1.9).
-const TYPE: &str = "token-introspection+jwt";
+pub(crate) const TYPE: &str = "token-introspection+jwt";
 /// What most clocks count in, NumericDates being whole seconds.
 const TICK: Duration = Duration::from_secs(1);
 /// 9999-12-31T23:59:59Z, in seconds.

@@ -6,6 +6,7 @@ mod issuer;
 mod keys;
 mod naming;
 mod observed;
+mod signed;
 mod source;
 
 use std::collections::HashMap;

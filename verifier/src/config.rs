@@ -7,6 +7,7 @@ mod message;
 mod one_of;
 mod secret;
 mod shown;
+mod signed_answers;
 mod span;
 mod warning;
 
@@ -17,6 +18,7 @@ pub use self::issuer::{
     WhenUnknown,
 };
 pub use self::secret::{Encoding, SecretRef};
+pub use self::signed_answers::SignedAnswersSection;
 pub use self::span::Span;
 pub use self::warning::ConfigWarning;
 

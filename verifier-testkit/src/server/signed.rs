@@ -102,7 +102,12 @@ fn compact(
         "iat": now,
     });
     match flaw {
-        Some(AnswerFlaw::AnswerOutside) => merge(&mut claims, &Value::Object(answer)),
+        Some(AnswerFlaw::AnswerOutside) => {
+            if let Some(claims) = claims.as_object_mut() {
+                answer.append(claims); // its own `iss`, `aud` and `iat` stay
+                claims.append(&mut answer);
+            }
+        }
         Some(AnswerFlaw::ActiveOutside) => {
             claims["active"] = answer.remove("active").unwrap_or_default();
             claims["token_introspection"] = Value::Object(answer);

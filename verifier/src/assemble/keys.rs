@@ -30,6 +30,16 @@ impl IssuerConfig {
         site: &Site,
         role: Role,
     ) -> Result<Arc<dyn TokenVerifier>, ConfigError> {
+        self.local(workshop, site, role).map(|verifier| Arc::new(verifier) as _)
+    }
+
+    /// The same, with its keys for others to see.
+    pub(super) fn local(
+        &self,
+        workshop: &Workshop<'_>,
+        site: &Site,
+        role: Role,
+    ) -> Result<JwksVerifier, ConfigError> {
         let section = self.keys.clone().unwrap_or_default();
         let backend = signatures(workshop)?;
         let algorithms = section.allowed()?;
@@ -53,7 +63,7 @@ impl IssuerConfig {
                 .refresh(refresh)
                 .role(role)
                 .verified_tokens(self.verified_tokens()?);
-        builder.build().map(|verifier| Arc::new(verifier) as _).map_err(|error| naming::jwks(&error))
+        builder.build().map_err(|error| naming::jwks(&error))
     }
 
     fn verified_tokens(&self) -> Result<Option<VerifiedTokensConfig>, ConfigError> {

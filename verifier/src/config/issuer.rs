@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use verifier_core::algorithm::Algorithm;
 
-use super::{Encoding, SecretRef, Span};
+use super::{Encoding, SecretRef, SignedAnswersSection, Span};
 
 /// One value, or a list of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -235,6 +235,9 @@ pub struct IntrospectionSection {
     pub headers: BTreeMap<String, String>,
     /// Whether `token_type_hint` is sent; default true.
     pub token_type_hint: Option<bool>,
+    /// Whether answers have to be JWTs that the issuer has signed (RFC 9701): `true`, or `{ algorithm = "ES256", audience
+    /// = ".." }`; default false. With strategy introspection `[issuer.keys]` says where the keys are.
+    pub signed_answers: Option<SignedAnswersSection>,
 
     /// Whether answers are kept; default true.
     pub cache: Option<bool>,

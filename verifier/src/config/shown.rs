@@ -41,7 +41,7 @@ impl fmt::Debug for IssuerConfig {
 impl fmt::Debug for IntrospectionSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("IntrospectionSection");
-        fields!(shown, self: client_id client_secret client_auth token_type_hint cache max_entries negative_ttl
+        fields!(shown, self: client_id client_secret client_auth token_type_hint signed_answers cache max_entries negative_ttl
             timeout connect_timeout max_concurrent max_size);
         shown.field(
             "endpoint",
