@@ -36,6 +36,7 @@ async fn answers_are_checked_with_the_keys_of_the_issuer() {
         let good = server.issue(TokenRequest::new().subject("alice"));
         assert_eq!(verifier.verify(&good.token).await.unwrap().subject(), Some("alice"), "{strategy}");
         server.revoke(&good.token);
+        stage.clock.advance(Duration::from_secs(1));
         let live = verifier.request(&good.token).freshness(Freshness::LIVE).verify().await;
         assert_eq!(code(&live), "inactive", "{strategy}");
         assert_eq!(server.counts().jwks, 1, "{strategy}: one store for tokens and answers");
