@@ -46,7 +46,7 @@ pub struct SignedAnswers {
     /// Clock difference that is forgiven to `iat`, `exp` and `nbf` of the signed answer, not to those of the token: 30 s,
     /// at most 5 min. An answer that was signed for so long before it was asked for counts as new.
     pub leeway: Duration,
-    /// The keys of the issuer.
+    /// The keys of the issuer. That they are there is no part of [`Introspector::ready`](crate::Introspector::ready).
     pub keys: Arc<dyn TrustedKeys>,
 }
 

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,21 +28,28 @@ use verifier_testkit::{Algorithm, Answer, AuthorizationServer, Builder, Fault, T
 
 /// The keys that a server publishes, as a test has read them; or why there are none.
 #[derive(Debug)]
-struct Published(Mutex<Result<KeySet, Unavailable>>);
+struct Published {
+    held: Mutex<Result<KeySet, Unavailable>>,
+    asked: AtomicUsize,
+}
 
 impl Published {
     fn none() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Err(U::KeysNotLoaded.into()))))
+        Arc::new(Self { held: Mutex::new(Err(U::KeysNotLoaded.into())), asked: AtomicUsize::new(0) })
     }
 
     fn read(&self, server: &AuthorizationServer) {
         let rules = KeyRules::new(AlgorithmSet::ASYMMETRIC);
         let keys = KeySet::from_jwks(server.jwks().to_string().as_bytes(), &rules, 10, &AwsLc).unwrap();
-        *self.0.lock().unwrap() = Ok(keys);
+        *self.held.lock().unwrap() = Ok(keys);
     }
 
     fn lose(&self, why: U) {
-        *self.0.lock().unwrap() = Err(why.into());
+        *self.held.lock().unwrap() = Err(why.into());
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 }
 
@@ -54,7 +62,8 @@ impl TrustedKeys for Published {
         deadline: Option<Instant>,
     ) -> Asked<'a, Lookup> {
         assert!(deadline.is_some(), "the call's time bounds the wait for its key");
-        Asked::Ready(match &*self.0.lock().unwrap() {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Asked::Ready(match &*self.held.lock().unwrap() {
             Err(why) => Lookup::Unavailable(*why),
             Ok(keys) => match keys.select(kid, algorithm) {
                 Selection::Found(key) => Lookup::Found(Arc::clone(key)),
@@ -221,6 +230,27 @@ async fn all_else_is_no_answer_and_not_kept() {
             assert!(matches!(right, Ok(_) | Err(VerifyError::Rejected(Rejection::Inactive))), "{shown}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_wrong_by_its_header_costs_no_look_for_a_key() {
+    let (desk, keys) = desk();
+    for flaw in [
+        Flaw::Plain,
+        Flaw::Encrypted,
+        Flaw::Unsigned,
+        Flaw::Type(Some("JWT".into())),
+        Flaw::Algorithm(Algorithm::ES384),
+        Flaw::Algorithm(Algorithm::HS256),
+    ] {
+        let shown = format!("{flaw:?}");
+        desk.server.spoil_signed_answers(Some(flaw));
+        assert!(desk.verify(&desk.issue().token).await.is_err(), "{shown}");
+        assert_eq!(keys.asked(), 0, "{shown}");
+    }
+    desk.server.spoil_signed_answers(None);
+    assert!(desk.verify(&desk.issue().token).await.is_ok());
+    assert_eq!(keys.asked(), 1);
 }
 
 #[tokio::test]

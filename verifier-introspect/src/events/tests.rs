@@ -71,6 +71,7 @@ fn a_server_that_refuses_all_and_never_answered_is_a_sign() {
         events.refused("i", token(n), refused, at(1));
     }
     assert_eq!(events.notes(), []);
+    assert!(events.refused.lock().unwrap().is_empty(), "nor is it counted, or told in a line");
 }
 
 #[test]
