@@ -87,7 +87,7 @@ fn compact(
     state: &State,
     algorithm: Algorithm,
     caller: Option<&str>,
-    mut answer: Map<String, Value>,
+    answer: Map<String, Value>,
     flaw: Option<&AnswerFlaw>,
 ) -> String {
     let algorithm = match flaw {
@@ -95,31 +95,7 @@ fn compact(
         _ => algorithm,
     };
     let key = state.keys().of_algorithm(algorithm);
-    let now = state.unix_seconds();
-    let mut claims = json!({
-        "iss": state.issuer,
-        "aud": caller.unwrap_or(&state.settings.audience),
-        "iat": now,
-    });
-    match flaw {
-        Some(AnswerFlaw::AnswerOutside) => {
-            if let Some(claims) = claims.as_object_mut() {
-                answer.append(claims); // its own `iss`, `aud` and `iat` stay
-                claims.append(&mut answer);
-            }
-        }
-        Some(AnswerFlaw::ActiveOutside) => {
-            claims["active"] = answer.remove("active").unwrap_or_default();
-            claims["token_introspection"] = Value::Object(answer);
-        }
-        _ => claims["token_introspection"] = Value::Object(answer),
-    }
-    match flaw {
-        Some(AnswerFlaw::IssuedAgo(age)) => claims["iat"] = json!(now.saturating_sub(seconds(*age))),
-        Some(AnswerFlaw::IssuedIn(wait)) => claims["iat"] = json!(now.saturating_add(seconds(*wait))),
-        Some(AnswerFlaw::Claims(others)) => merge(&mut claims, others),
-        _ => {}
-    }
+    let claims = json!(claims(state, caller, answer, flaw));
     let header = json!({ "typ": "token-introspection+jwt" });
     let mut forge = TokenForge::new(header.to_string(), claims.to_string()).for_key(&key);
     if let Some(AnswerFlaw::Type(typ)) = flaw {
@@ -151,16 +127,40 @@ fn compact(
     }
 }
 
-/// Null takes a member away.
-fn merge(claims: &mut Value, others: &Value) {
-    let (Some(claims), Some(others)) = (claims.as_object_mut(), others.as_object()) else { return };
-    for (name, value) in others {
-        if value.is_null() {
-            claims.remove(name);
-        } else {
-            claims.insert(name.clone(), value.clone());
+fn claims(
+    state: &State,
+    caller: Option<&str>,
+    mut answer: Map<String, Value>,
+    flaw: Option<&AnswerFlaw>,
+) -> Map<String, Value> {
+    let now = state.unix_seconds();
+    let issued_at = match flaw {
+        Some(AnswerFlaw::IssuedAgo(age)) => now.saturating_sub(seconds(*age)),
+        Some(AnswerFlaw::IssuedIn(wait)) => now.saturating_add(seconds(*wait)),
+        _ => now,
+    };
+    let mut claims = Map::new();
+    claims.insert("iss".into(), state.issuer.as_str().into());
+    claims.insert("aud".into(), caller.unwrap_or(&state.settings.audience).into());
+    claims.insert("iat".into(), issued_at.into());
+    if flaw == Some(&AnswerFlaw::AnswerOutside) {
+        answer.append(&mut claims); // these of the JWT stay what they are
+        return answer;
+    }
+    if flaw == Some(&AnswerFlaw::ActiveOutside) {
+        claims.extend(answer.remove("active").map(|active| ("active".to_owned(), active)));
+    }
+    claims.insert("token_introspection".into(), Value::Object(answer));
+    if let Some(AnswerFlaw::Claims(Value::Object(others))) = flaw {
+        for (name, value) in others {
+            if value.is_null() {
+                claims.remove(name);
+            } else {
+                claims.insert(name.clone(), value.clone());
+            }
         }
     }
+    claims
 }
 
 fn seconds(d: Duration) -> i64 {

@@ -107,8 +107,8 @@ impl State {
             "introspection_endpoint_auth_methods_supported": callers,
             "id_token_signing_alg_values_supported": [self.keys().signing().algorithm().name()],
         });
-        if !signs.is_empty() {
-            metadata["introspection_signing_alg_values_supported"] = json!(signs); // RFC 9701 §7
+        if let Some(members) = metadata.as_object_mut().filter(|_| !signs.is_empty()) {
+            members.insert("introspection_signing_alg_values_supported".into(), json!(signs)); // RFC 9701 §7
         }
         metadata
     }
