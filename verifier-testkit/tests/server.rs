@@ -9,6 +9,7 @@ use std::time::Duration;
 use client::{Reply, ask, basic, get, post, resource_server};
 use serde_json::{Value, json};
 use verifier_testkit::clients::{DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET};
+use verifier_testkit::server::AnswerFlaw;
 use verifier_testkit::{
     Algorithm, Answer, AuthorizationServer, BasicDecoding, Client, Endpoint, IntrospectionAuth, ManualClock,
     Profile, TokenForge, TokenRequest,
@@ -413,4 +414,63 @@ fn two_servers_have_different_rsa_keys() {
     let (a, b) = (start(), start());
     assert_ne!(a.signing_key().public_der(), b.signing_key().public_der());
     assert_ne!(a.address(), b.address());
+}
+
+#[tokio::test]
+async fn answers_are_signed_for_who_asks_for_that_alone() {
+    const JWT: &str = "application/token-introspection+jwt";
+    let clock = ManualClock::new();
+    let server =
+        AuthorizationServer::builder().clock(clock.clone()).signs_answers(Algorithm::RS256).start().unwrap();
+    assert_eq!(server.metadata()["introspection_signing_alg_values_supported"], json!(["RS256"]));
+    let token = server.issue(TokenRequest::new().subject("alice")).token;
+    let auth = resource_server();
+    let asking = async |accept: &str| {
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("authorization", auth.as_str()),
+            ("accept", accept),
+        ];
+        let form = format!("token={token}");
+        ask(server.address(), "POST", &server.introspection_endpoint(), &headers, &form).await.unwrap()
+    };
+    for accept in ["application/json", "*/*", &format!("{JWT}, application/json"), "application/jwt"] {
+        assert!(asking(accept).await.active(), "{accept}");
+    }
+    let reply = asking(JWT).await;
+    assert_eq!(reply.header("content-type"), Some(JWT));
+    let text = String::from_utf8(reply.body).unwrap();
+    let (header, claims) = (part(&text, 0), part(&text, 1));
+    assert_eq!((&header["typ"], &header["alg"]), (&json!("token-introspection+jwt"), &json!("RS256")));
+    assert_eq!((&claims["iss"], &claims["aud"]), (&json!(server.issuer()), &json!("api")));
+    assert_eq!(claims["iat"], clock.unix_seconds());
+    assert_eq!(claims["token_introspection"]["active"], true);
+    assert!(claims.get("active").is_none());
+    let published = server.jwks();
+    assert!(published["keys"].as_array().unwrap().iter().any(|key| key["kid"] == header["kid"]));
+
+    // Each flaw shows in what is sent, and goes when it is taken back.
+    for flaw in [
+        AnswerFlaw::Plain,
+        AnswerFlaw::MediaType("application/jwt".into()),
+        AnswerFlaw::Type(None),
+        AnswerFlaw::Claims(json!({"iss": "other"})),
+        AnswerFlaw::IssuedAgo(Duration::from_secs(60)),
+        AnswerFlaw::IssuedIn(Duration::from_secs(60)),
+        AnswerFlaw::Algorithm(Algorithm::ES256),
+        AnswerFlaw::Unsigned,
+        AnswerFlaw::BadSignature,
+        AnswerFlaw::ForeignKey,
+        AnswerFlaw::UnknownKey,
+        AnswerFlaw::AnswerOutside,
+        AnswerFlaw::ActiveOutside,
+        AnswerFlaw::Encrypted,
+    ] {
+        server.spoil_signed_answers(Some(flaw.clone()));
+        let reply = asking(JWT).await;
+        assert!(reply.body != text.as_bytes() || reply.header("content-type") != Some(JWT), "{flaw:?}");
+        server.spoil_signed_answers(None);
+        // RS256 signatures are the same each time.
+        assert_eq!(asking(JWT).await.body, text.as_bytes(), "{flaw:?}");
+    }
 }
