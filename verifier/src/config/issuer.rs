@@ -41,7 +41,7 @@ pub enum StrategyName {
 }
 
 /// One issuer: its name, how its tokens are verified, and what they must say.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct IssuerConfig {
@@ -136,7 +136,7 @@ pub enum OpaqueTokens {
 }
 
 /// Where the keys are, and how they are kept. At most one source.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct KeysSection {
@@ -185,7 +185,7 @@ pub struct KeysSection {
 }
 
 /// One of several shared secrets.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StaticSecret {
@@ -215,7 +215,7 @@ pub enum ClientAuthName {
 }
 
 /// The introspection endpoint and what is kept of its answers.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct IntrospectionSection {
@@ -253,7 +253,7 @@ pub struct IntrospectionSection {
 }
 
 /// How old revocation knowledge may be, and what holds when it can't be had.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RevocationSection {
