@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
@@ -123,9 +124,15 @@ pub(crate) enum ConfigCommand {
     #[command(after_help = "Example:\n  verifier config example keycloak > verifier.toml")]
     Example {
         /// The kind of authorization server
-        #[arg(value_name = "PROFILE", value_parser = ["keycloak", "hydra", "at+jwt", "generic"])]
+        #[arg(value_name = "SERVER", value_parser = examples())]
         profile: String,
     },
+}
+
+/// The names of the examples, and what each is for.
+fn examples() -> PossibleValuesParser {
+    let known = verifier::examples::ALL.iter();
+    PossibleValuesParser::new(known.map(|example| PossibleValue::new(example.name).help(example.about)))
 }
 
 #[derive(Debug, clap::Args)]

@@ -7,6 +7,7 @@ mod keys;
 mod naming;
 mod observed;
 mod origin;
+mod provider;
 mod source;
 
 pub(crate) use self::origin::Files;

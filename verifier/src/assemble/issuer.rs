@@ -39,6 +39,7 @@ impl IssuerConfig {
             audience: None,
             audience_claim: None,
             danger_accept_any_audience: false,
+            danger_accept_id_tokens: false,
             danger_accept_missing_issuer: false,
             danger_allow_http: false,
             leeway: None,
@@ -102,6 +103,7 @@ impl IssuerConfig {
                 "go with strategy = \"jwks\": an introspection answer need not say whose token it is",
             ));
         }
+        self.fits_provider(&site.rules.profile)?;
         self.outlives(workshop)?;
         Ok(match &self.strategy {
             StrategyName::Jwks => {
@@ -177,6 +179,7 @@ impl IssuerConfig {
             ("audience", self.audience.is_some()),
             ("audience_claim", self.audience_claim.is_some()),
             ("danger_accept_any_audience", self.danger_accept_any_audience),
+            ("danger_accept_id_tokens", self.danger_accept_id_tokens),
             ("danger_allow_http", self.danger_allow_http),
             ("leeway", self.leeway.is_some()),
             ("max_age", self.max_age.is_some()),

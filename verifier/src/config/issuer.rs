@@ -52,7 +52,8 @@ pub struct IssuerConfig {
     pub tenants: Vec<String>,
     /// How tokens are verified.
     pub strategy: StrategyName,
-    /// What an access token looks like: `at+jwt`, `generic`, `keycloak`, `hydra`.
+    /// What an access token looks like: `at+jwt`, `generic`, `keycloak`, `hydra`, `auth0`, `okta`, `entra`, `cognito`,
+    /// `google-id-token`.
     pub profile: Option<String>,
 
     /// Who we are: one of these must be in the token.
@@ -62,6 +63,10 @@ pub struct IssuerConfig {
     /// Accepts tokens for anybody.
     #[serde(default)]
     pub danger_accept_any_audience: bool,
+    /// Accepts ID tokens, which say who calls and not what he may do; needed by profile `google-id-token`, and refused
+    /// with every other.
+    #[serde(default)]
+    pub danger_accept_id_tokens: bool,
     /// Accepts tokens without `iss`; for at most one issuer.
     #[serde(default)]
     pub danger_accept_missing_issuer: bool,
