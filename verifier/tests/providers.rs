@@ -255,6 +255,12 @@ async fn google_s_service_tokens_are_accepted_and_sign_ins_are_not() {
 #[tokio::test]
 async fn node_oidc_provider_is_never_asked_about_a_jwt() {
     let site = Site::new("node-oidc-provider", Profile::AtJwt);
+    // Its keys need not say what they are for.
+    let mut keys = site.server.jwks();
+    for key in keys["keys"].as_array_mut().unwrap() {
+        key.as_object_mut().unwrap().retain(|name, _| !matches!(name.as_str(), "alg" | "use"));
+    }
+    site.server.override_jwks(200, keys.to_string());
     for lifetime in [1, 300, 3_600] {
         let token = site.accepted(site.of_alice().jwt().lifetime(Duration::from_secs(lifetime))).await;
         assert_eq!(token.subject(), Some("alice"), "{lifetime}");
