@@ -11,8 +11,8 @@ use stage::{Stage, code};
 use verifier::config::IssuerConfig;
 use verifier::{Freshness, Strategy, VerifiedToken, Verifier, VerifierConfig, VerifyError, examples};
 use verifier_testkit::{
-    Algorithm, AuthorizationServer, Client, Endpoint, IntrospectionAuth, Profile, RESOURCE_SERVER_SECRET,
-    SigningKey, TokenRequest,
+    Algorithm, Answer, AuthorizationServer, Client, Endpoint, IntrospectionAuth, Profile,
+    RESOURCE_SERVER_SECRET, SigningKey, TokenRequest,
 };
 
 /// An RSA key takes its time to make.
@@ -269,12 +269,21 @@ async fn node_oidc_provider_is_never_asked_about_a_jwt() {
     let long = site.of_alice().jwt().lifetime(Duration::from_secs(3_601));
     assert_eq!(site.code(long).await, "lifetime_too_long");
     assert_eq!(site.server.requests(Endpoint::Introspection).len(), 0);
+    // Who demands freshness of a JWT demands what that server can't give.
+    let jwt = site.server.issue(site.of_alice().jwt()).token;
+    site.server.override_answer_about(
+        &jwt,
+        Answer::json(&serde_json::json!({ "error": "unsupported_token_type" })).status(400),
+    );
+    let live = site.verifier.request(&jwt).freshness(Freshness::LIVE).verify().await;
+    assert_eq!(code(&live), "refused_by_server");
+    let asked = site.server.requests(Endpoint::Introspection).len();
     // Opaque: its answers name neither subject nor id.
     let opaque = || site.of_alice().opaque().not_answered("sub").not_answered("jti");
     let issued = site.server.issue(opaque());
     let token = site.verify(&issued.token).await.unwrap();
     assert_eq!((token.subject(), token.client_id()), (None, Some("app")));
-    assert_eq!(site.server.requests(Endpoint::Introspection).len(), 1);
+    assert_eq!(site.server.requests(Endpoint::Introspection).len(), asked + 1);
     site.server.revoke(&issued.token);
     site.stage.clock.advance(Duration::from_secs(1));
     let live = site.verifier.request(&issued.token).freshness(Freshness::LIVE).verify().await;

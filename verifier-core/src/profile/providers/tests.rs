@@ -149,3 +149,66 @@ fn all_of_no_marks_is_no_mark() {
     profile.refused_marks = vec![Mark::All(Vec::new())];
     assert_eq!(verdict(&profile, "", &Claims::new()), None);
 }
+
+/// What tells an access token of each provider, said once more in other words than the profile's.
+fn may_be_accepted(name: &str, has: impl Fn(&str) -> Option<&'static str>) -> bool {
+    let id_token = ["nonce", "at_hash", "c_hash"].into_iter().any(|mark| has(mark).is_some());
+    let client = |name| has(name).is_some();
+    !id_token
+        && match name {
+            "auth0" => client("azp") || client("client_id"),
+            "okta" => client("cid") && has("scp").is_some() && has("jti").is_some(),
+            "entra" => has("scp").is_some() || (has("roles").is_some() && (client("azp") || client("appid"))),
+            "cognito" => client("client_id") && has("token_use") == Some("\"access\""),
+            _ => true,
+        }
+}
+
+/// Claims with each of their values.
+const WORDS: &[(&str, &[&str])] = &[
+    ("azp", &["\"app\""]),
+    ("appid", &["\"app\""]),
+    ("cid", &["\"app\""]),
+    ("client_id", &["\"app\""]),
+    ("scp", &["\"read\""]),
+    ("scope", &["\"read\"", "\"openid\""]),
+    ("roles", &["[\"admin\"]"]),
+    ("token_use", &["\"access\"", "\"id\""]),
+    ("jti", &["\"j\""]),
+    ("sid", &["\"s\""]),
+    ("ver", &["\"2.0\"", "1"]),
+    ("email", &["\"a@example.com\""]),
+    ("gty", &["\"password\""]),
+    ("nonce", &["\"n\""]),
+    ("at_hash", &["\"h\""]),
+    ("c_hash", &["\"h\""]),
+];
+
+proptest::proptest! {
+    #[test]
+    fn nothing_but_an_access_token_passes(
+        picks in proptest::collection::vec(0_usize..3, WORDS.len()),
+        typ in proptest::sample::select(vec!["", "\"JWT\""]),
+    ) {
+        let mut claims = Claims::new().without("client_id").without("scope").without("jti");
+        let mut said = Vec::new();
+        for ((name, values), pick) in WORDS.iter().zip(picks) {
+            if let Some(value) = values.get(pick) {
+                claims = claims.with(name, *value);
+                said.push((*name, *value));
+            }
+        }
+        let has = |name: &str| said.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
+        for profile in [
+            TokenProfile::auth0(),
+            TokenProfile::okta(),
+            TokenProfile::entra(),
+            TokenProfile::cognito(),
+            TokenProfile::google_id_token(),
+        ] {
+            if verdict(&profile, typ, &claims).is_none() {
+                proptest::prop_assert!(may_be_accepted(&profile.name, has), "{}: {said:?}", profile.name);
+            }
+        }
+    }
+}
