@@ -8,9 +8,11 @@ mod naming;
 mod observed;
 mod origin;
 mod provider;
+mod reach;
 mod source;
 
 pub(crate) use self::origin::Files;
+pub use self::reach::Reach;
 
 use std::collections::HashMap;
 use std::sync::Arc;

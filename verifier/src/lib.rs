@@ -13,6 +13,7 @@ mod handle;
 mod reconfigure;
 mod router;
 
+pub use self::assemble::Reach;
 pub use self::backends::Backends;
 pub use self::builder::VerifierBuilder;
 pub use self::config::{ConfigError, ConfigWarning, VerifierConfig};

@@ -285,7 +285,7 @@ impl IssuerConfig {
         })
     }
 
-    fn rules(&self, names: &[Arc<str>]) -> Result<IssuerRules, ConfigError> {
+    pub(super) fn rules(&self, names: &[Arc<str>]) -> Result<IssuerRules, ConfigError> {
         let known = || TokenProfile::NAMES.join(", ");
         let Some(name) = &self.profile else {
             return Err(ConfigError::invalid(
@@ -333,7 +333,7 @@ impl IssuerConfig {
         Ok(if self.danger_accept_missing_issuer { rules.danger_accept_missing_issuer() } else { rules })
     }
 
-    fn policy(&self) -> Result<ValidationPolicy, ConfigError> {
+    pub(super) fn policy(&self) -> Result<ValidationPolicy, ConfigError> {
         let rule = match (&self.audience, self.danger_accept_any_audience) {
             (Some(_), true) => {
                 return Err(ConfigError::invalid(
