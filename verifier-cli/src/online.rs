@@ -178,7 +178,7 @@ impl Report {
     fn end(self, out: &mut impl Write) -> Result<Exit, End> {
         if !self.json {
             let [fine, warnings, problems] = self.counts;
-            writeln!(out, "\n{fine} ok, {warnings} warnings, {problems} problems")?;
+            writeln!(out, "\nok: {fine}, warnings: {warnings}, problems: {problems}")?;
         }
         Ok(self.exit)
     }

@@ -11,6 +11,7 @@ use verifier::core::transport::HttpTransport;
 use verifier::{Backends, Reach, Verifier, VerifierConfig};
 
 use super::finding::{Finding, Id, Severity};
+use super::keys::Published;
 use super::polite::Polite;
 use super::{Message, keys, metadata, questions, token};
 
@@ -33,8 +34,8 @@ pub(super) struct Learnt {
     pub(super) metadata: Option<Metadata>,
     /// The metadata are another issuer's: what they name is not asked.
     pub(super) mismatch: bool,
-    /// The keys that can be used, by `kid` and algorithm; `None` if that can't be said.
-    pub(super) keys: Option<Vec<String>>,
+    /// The key set; `None` if it couldn't be had.
+    pub(super) keys: Option<Published>,
     pub(super) credentials: Answered,
     pub(super) jwts: Answered,
 }

@@ -9,7 +9,8 @@ use verifier::core::endpoint::Endpoint;
 use verifier::core::error::UnavailableReason;
 use verifier::core::json::{Json, JsonLimits, Object};
 use verifier::core::jwk::{self, SkipReason};
-use verifier::core::key::{KeySet, KeySetError};
+use verifier::core::key::{KeySet, KeySetError, VerificationKey};
+use verifier::jwks::RefreshConfig;
 use verifier::jwks::source::{Fetched, FileSource, KeyFormat, KeySource, StaticSource, UrlSource};
 
 use super::finding::{Finding, Id, Severity, foreign, foreign_list};
@@ -20,24 +21,38 @@ use crate::clock::spoken;
 /// How many skipped keys are told one by one.
 const MOST_SKIPPED: usize = 20;
 
-/// Looks at the key set. The usable keys by name; `None` if that can't be said.
-pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &Learnt) -> Option<Vec<String>> {
+/// The key set as it is published.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    /// The usable keys, by `kid` and algorithm.
+    pub(super) usable: Vec<String>,
+    /// The others.
+    pub(super) skipped: Vec<(Option<Box<str>>, SkipReason)>,
+}
+
+/// Looks at the key set; `None` if it can't be had.
+pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &Learnt) -> Option<Published> {
     let needed = visit.needs_keys();
     let (place, source) = source(visit, learnt)?;
     let (bytes, max_age) = match source.fetch(None).await {
         Ok(Fetched::Document { bytes, format: KeyFormat::JwkSet, max_age, .. }) => (bytes, max_age),
         // What is in the configuration was checked when it was read.
-        Ok(_) => return Some(vec!["the configuration's own".to_owned()]),
+        Ok(_) => return Some(configured()),
         Err(why) => {
             visit.failed(why.reason(), "the key set", &place, needed);
             return None;
         }
     };
-    let usable = judge(visit, &bytes, &place, needed)?;
+    let published = judge(visit, &bytes, &place, needed)?;
     if source.is_remote() {
-        visit.tell(cache(max_age, visit.reach.refresh.max_age_ceiling, visit.reach.refresh.max_age));
+        visit.tell(cache(max_age, &visit.reach.refresh));
     }
-    Some(usable)
+    Some(published)
+}
+
+/// Keys that are no JWK Set: nothing can be skipped in them.
+fn configured() -> Published {
+    Published { usable: vec!["the configuration's own".to_owned()], skipped: Vec::new() }
 }
 
 /// What is looked at, by name, and how it is had.
@@ -97,21 +112,24 @@ fn held(keys: &KeysSection) -> Option<Place> {
     (!is_pem).then(|| (file.display().to_string(), source() as _))
 }
 
-fn judge(visit: &mut Visit<'_>, bytes: &[u8], place: &str, needed: bool) -> Option<Vec<String>> {
+fn judge(visit: &mut Visit<'_>, bytes: &[u8], place: &str, needed: bool) -> Option<Published> {
     let severity = if needed { Severity::Problem } else { Severity::Warning };
     let reach = &visit.reach;
     let (rules, backend) = (&reach.key_rules, &*reach.signatures);
-    let (usable, skipped) = match KeySet::from_jwks(bytes, rules, reach.refresh.max_keys, backend) {
+    let mut published = Published::default();
+    match KeySet::from_jwks(bytes, rules, reach.refresh.max_keys, backend) {
         Ok(set) => {
-            let name = |key: &Arc<verifier::core::key::VerificationKey>| {
+            let name = |key: &Arc<VerificationKey>| {
                 format!("{} {}", key.kid().unwrap_or("(no kid)"), key.algorithm().name())
             };
-            let usable: Vec<_> = set.keys().iter().map(name).collect();
-            let skipped = set.skipped().iter().map(|key| (key.kid.clone(), key.reason)).collect();
-            (usable, skipped)
+            published.usable = set.keys().iter().map(name).collect();
+            let skipped = set.skipped().iter();
+            published.skipped = skipped
+                .map(|key| (key.kid.clone(), kinder(key.reason, encrypts(bytes, key.index))))
+                .collect();
         }
         // Its reasons went with the set.
-        Err(KeySetError::NoUsableKey) => (Vec::new(), reasons(visit, bytes)),
+        Err(KeySetError::NoUsableKey) => published.skipped = reasons(visit, bytes),
         Err(KeySetError::NotAKeySet) => {
             visit.failed(UnavailableReason::UnreadableAnswer, "a key set", place, needed);
             return None;
@@ -121,35 +139,33 @@ fn judge(visit: &mut Visit<'_>, bytes: &[u8], place: &str, needed: bool) -> Opti
                 Finding::new(Id::NoUsableKey, severity, format!("{place} can't be used: {why}"))
                     .means("no signature can be checked"),
             );
-            return Some(Vec::new());
+            return Some(published);
         }
-    };
-    if usable.is_empty() {
+    }
+    if published.usable.is_empty() {
         visit.tell(
             Finding::new(Id::NoUsableKey, severity, format!("none of the keys at {place} can be used"))
                 .means("no signature can be checked: every JWT is unavailable (503)")
                 .remedy("see the reasons for each key"),
         );
     } else {
-        visit.tell(Finding::ok(
-            Id::KeysUsable,
-            format!("{} usable at {place}: {}", usable.len(), foreign_list(&usable)),
-        ));
+        let (count, names) = (published.usable.len(), foreign_list(&published.usable));
+        visit.tell(Finding::ok(Id::KeysUsable, format!("{count} usable at {place}: {names}")));
     }
-    let more = skipped.len().saturating_sub(MOST_SKIPPED);
-    for (kid, reason) in skipped.into_iter().take(MOST_SKIPPED) {
-        visit.tell(skip(kid.as_deref(), reason, rules.algorithms));
+    for (kid, reason) in published.skipped.iter().take(MOST_SKIPPED) {
+        visit.tell(skip(kid.as_deref(), *reason, rules.algorithms));
     }
+    let more = published.skipped.len().saturating_sub(MOST_SKIPPED);
     if more > 0 {
         visit.tell(Finding::warning(Id::KeySkipped, format!("and {more} more keys")));
     }
-    Some(usable)
+    Some(published)
 }
 
 /// Why each key of a set was skipped that has no usable one.
 fn reasons(visit: &Visit<'_>, bytes: &[u8]) -> Vec<(Option<Box<str>>, SkipReason)> {
     let Ok(document) = Object::parse(bytes, JsonLimits::DOCUMENT) else { return Vec::new() };
-    let published = document.get("keys").and_then(Json::as_array).unwrap_or_default();
+    let keys = document.get("keys").and_then(Json::as_array).unwrap_or_default();
     let reason = |key: &Json| {
         let Some(jwk) = key.as_object() else { return (None, SkipReason::MalformedMember) };
         let kid = jwk.get("kid").and_then(Json::as_str).map(Box::from);
@@ -157,100 +173,114 @@ fn reasons(visit: &Visit<'_>, bytes: &[u8]) -> Vec<(Option<Box<str>>, SkipReason
         // Each for itself is good: together they share a name.
         (kid, imported.err().unwrap_or(SkipReason::DuplicateKid))
     };
-    published.iter().map(reason).collect()
+    keys.iter().map(reason).collect()
+}
+
+/// Whether a key says of itself that it is for encryption.
+fn encrypts(bytes: &[u8], index: usize) -> bool {
+    Object::parse(bytes, JsonLimits::DOCUMENT).is_ok_and(|document| {
+        let key = document.get("keys").and_then(Json::as_array).and_then(|keys| keys.get(index));
+        key.and_then(Json::as_object).and_then(|jwk| jwk.get("use")).and_then(Json::as_str) == Some("enc")
+    })
+}
+
+/// A key for encryption of a type that is not supported is none to worry about.
+const fn kinder(reason: SkipReason, encrypts: bool) -> SkipReason {
+    match reason {
+        SkipReason::UnknownKeyType if encrypts => SkipReason::NotForVerification,
+        reason => reason,
+    }
+}
+
+/// Why a key is not used, in words.
+pub(super) const fn in_words(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::NotForVerification => "it is for encryption, not for signatures",
+        SkipReason::AlgorithmNotAllowed => "its algorithm is unknown, or not on the allow-list",
+        SkipReason::AlgorithmAmbiguous => "it names no algorithm, and several that are allowed would fit",
+        SkipReason::AlgorithmMismatch => "its algorithm doesn't go with its type or curve",
+        SkipReason::UnknownKeyType => "its type or curve is none that is supported",
+        SkipReason::KeyTooSmall => "it is too small to be safe (RSA: 2048 bits at least)",
+        SkipReason::KeyTooLarge => "it is greater than keys.max_rsa_bits",
+        SkipReason::DuplicateKid => {
+            "another key has the same kid and algorithm: a token can't say which one it means"
+        }
+        SkipReason::PrivateMembers => "its private half is published",
+        SkipReason::SymmetricKey => "it is a shared secret, and published",
+        _ => "it is malformed",
+    }
+}
+
+/// What can be done about it.
+pub(super) fn remedy(reason: SkipReason, allowed: AlgorithmSet) -> Option<String> {
+    Some(match reason {
+        SkipReason::AlgorithmNotAllowed => {
+            let names: Vec<_> = allowed.iter().map(|algorithm| algorithm.name()).collect();
+            let names = names.join(" ");
+            format!("if tokens are signed with it, add its algorithm to keys.algorithms (now {names})")
+        }
+        SkipReason::AlgorithmAmbiguous => {
+            "set keys.algorithm_when_absent to the algorithm that the server signs with (\"RS256\", most often), or allow \
+             no other of its kind in keys.algorithms"
+                .to_owned()
+        }
+        SkipReason::KeyTooSmall => "have the server sign with a greater key".to_owned(),
+        SkipReason::KeyTooLarge => "raise keys.max_rsa_bits, up to 8192".to_owned(),
+        SkipReason::DuplicateKid => "give each key a kid of its own, at the server".to_owned(),
+        SkipReason::PrivateMembers | SkipReason::SymmetricKey => {
+            "take it out of use at once: whoever reads the key set can sign tokens with it".to_owned()
+        }
+        _ => return None,
+    })
 }
 
 fn skip(kid: Option<&str>, reason: SkipReason, allowed: AlgorithmSet) -> Finding {
     let name = kid.map_or_else(|| "a key without kid".to_owned(), |kid| format!("the key {}", foreign(kid)));
-    let (severity, why, remedy): (_, _, Option<String>) = match reason {
-        SkipReason::NotForVerification => (Severity::Ok, "it is for encryption, not for signatures", None),
-        SkipReason::AlgorithmNotAllowed => {
-            let names: Vec<_> = allowed.iter().map(|algorithm| algorithm.name()).collect();
-            (
-                Severity::Warning,
-                "its algorithm is unknown, or not on the allow-list",
-                Some(format!(
-                    "if tokens are signed with it, add its algorithm to keys.algorithms (now {})",
-                    names.join(" ")
-                )),
-            )
-        }
-        SkipReason::AlgorithmAmbiguous => (
-            Severity::Warning,
-            "it names no algorithm, and several that are allowed would fit",
-            Some("set keys.algorithm_when_absent, or allow one of them only in keys.algorithms".to_owned()),
-        ),
-        SkipReason::AlgorithmMismatch => {
-            (Severity::Warning, "its algorithm doesn't go with its type or curve", None)
-        }
-        SkipReason::UnknownKeyType => {
-            (Severity::Warning, "its type or curve is none that is supported", None)
-        }
-        SkipReason::KeyTooSmall => (
-            Severity::Warning,
-            "it is too small to be safe (RSA: 2048 bits at least)",
-            Some("have the server sign with a greater key".to_owned()),
-        ),
-        SkipReason::KeyTooLarge => (
-            Severity::Warning,
-            "it is greater than keys.max_rsa_bits",
-            Some("raise keys.max_rsa_bits, up to 8192".to_owned()),
-        ),
-        SkipReason::DuplicateKid => (
-            Severity::Warning,
-            "another key has the same kid and algorithm: a token can't say which one it means",
-            Some("give each key a kid of its own, at the server".to_owned()),
-        ),
-        SkipReason::PrivateMembers => (
-            Severity::Problem,
-            "its private half is published",
-            Some("take it out of use at once: whoever reads the key set can sign tokens with it".to_owned()),
-        ),
-        SkipReason::SymmetricKey => (
-            Severity::Problem,
-            "it is a shared secret, and published",
-            Some("take it out of use at once: whoever reads the key set can sign tokens with it".to_owned()),
-        ),
-        _ => (Severity::Warning, "it is malformed", None),
+    let severity = match reason {
+        SkipReason::NotForVerification => Severity::Ok,
+        reason if reason.is_alarming() => Severity::Problem,
+        _ => Severity::Warning,
     };
-    let finding =
-        Finding::new(Id::KeySkipped, severity, format!("{name} is not used: {why} ({})", reason.code()));
-    let finding = if severity == Severity::Ok {
-        finding
-    } else {
-        finding.means("tokens that are signed with it are rejected as unknown_key or key_mismatch")
-    };
-    match remedy {
+    let found = format!("{name} is not used: {} ({})", in_words(reason), reason.code());
+    let mut finding = Finding::new(Id::KeySkipped, severity, found);
+    if severity != Severity::Ok {
+        finding = finding.means("tokens that are signed with it are rejected as unknown_key or key_mismatch");
+    }
+    match remedy(reason, allowed) {
         Some(remedy) => finding.remedy(remedy),
         None => finding,
     }
 }
 
 /// What the server says of how long its key set may be kept, against what is kept here.
-fn cache(said: Option<Duration>, ceiling: Duration, usual: Duration) -> Finding {
-    match said {
-        Some(age) if age > ceiling => Finding::warning(
-            Id::CacheOutlivesRotation,
-            format!("the server lets its key set be kept for {}", spoken(age)),
-        )
-        .expected(format!("at most {}", spoken(ceiling)))
-        .means(format!(
-            "whoever obeys goes on trusting a withdrawn key for as long; here it is {} at most, and keys that are new \
-             are asked for as soon as a token names one",
-            spoken(ceiling)
-        ))
-        .remedy("at the server: a shorter Cache-Control max-age for the key set, and after each rotation keep the old key published for longer than that"),
-        Some(age) if age.is_zero() => Finding::ok(
-            Id::CacheSensible,
-            "the server lets nobody keep its key set; here it is kept for the least time that spares the server",
-        ),
-        Some(age) => Finding::ok(
-            Id::CacheSensible,
-            format!("the server lets its key set be kept for {}", spoken(age)),
-        ),
-        None => Finding::ok(
-            Id::CacheSensible,
-            format!("the server doesn't say how long its key set may be kept; here it is {}", spoken(usual)),
-        ),
-    }
+fn cache(said: Option<Duration>, refresh: &RefreshConfig) -> Finding {
+    let ceiling = refresh.max_age_ceiling;
+    let lets = |age: Duration| format!("the server lets its key set be kept for {}", spoken(age));
+    let found = match said {
+        Some(age) if age > ceiling => {
+            return Finding::warning(Id::CacheOutlivesRotation, lets(age))
+                .expected(format!("at most {}", spoken(ceiling)))
+                .means(format!(
+                    "whoever obeys goes on trusting a withdrawn key for as long; here it is {} at most, and a new key is \
+                     asked for as soon as a token names it",
+                    spoken(ceiling)
+                ))
+                .remedy(
+                    "at the server: a shorter Cache-Control max-age for the key set; and after each rotation the old \
+                     key published for longer than that",
+                );
+        }
+        Some(age) if age < refresh.max_age_floor => {
+            let floor = spoken(refresh.max_age_floor);
+            format!(
+                "the server lets nobody keep its key set for long; here it is kept for {floor}, to spare the server"
+            )
+        }
+        Some(age) => lets(age),
+        None => {
+            let usual = spoken(refresh.max_age);
+            format!("the server doesn't say how long its key set may be kept; here it is {usual}")
+        }
+    };
+    Finding::ok(Id::CacheSensible, found)
 }

@@ -9,7 +9,7 @@ use verifier::core::time::{Clock as _, SystemClock};
 use verifier::{Rejection, VerifyError};
 use verifier_testkit::{Algorithm, SigningKey, TokenForge};
 
-use super::finding::{Finding, Id, Severity, foreign_list};
+use super::finding::{Finding, Id, Severity, foreign, foreign_list};
 use super::issuer::{Answered, Learnt, Visit};
 use super::polite::Exchange;
 
@@ -38,7 +38,7 @@ pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &mut Learnt) {
     learnt.credentials = Answered::Yes;
     match outcome {
         Err(VerifyError::Rejected(Rejection::Inactive)) => {
-            visit.tell(Finding::ok(Id::CredentialsAccepted, accepted(&section, &place)));
+            visit.tell(accepted(&section, &place));
         }
         Ok(_) | Err(VerifyError::Rejected(_)) => visit.tell(
             Finding::problem(
@@ -88,20 +88,21 @@ pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &mut Learnt) {
     };
 }
 
-fn accepted(section: &IntrospectionSection, place: &str) -> String {
-    match &section.client_id {
-        Some(client) => {
-            format!("{place} answers client {} about a made-up token: inactive, as it should be", client)
-        }
-        None => format!("{place} answers about a made-up token: inactive, as it should be"),
+fn accepted(section: &IntrospectionSection, place: &str) -> Finding {
+    let who = section.client_id.as_ref().map(|id| format!("client {} ", foreign(id))).unwrap_or_default();
+    let found = format!("{place} answers {who}about a made-up token: inactive, as it should be");
+    let finding = Finding::ok(Id::CredentialsAccepted, found);
+    if section.client_id.is_none() && section.client_secret.is_none() {
+        return finding.means("it asks nobody who he is: only your own services should be able to reach it");
     }
+    finding
 }
 
 fn refused(section: &IntrospectionSection, learnt: &Learnt, place: &str, answer: &str) -> Finding {
-    let who = section.client_id.as_ref().map_or_else(
-        || "without a client id".to_owned(),
-        |id| format!("as client {}", super::finding::foreign(id)),
-    );
+    let who = section
+        .client_id
+        .as_ref()
+        .map_or_else(|| "without a client id".to_owned(), |id| format!("as client {}", foreign(id)));
     let offered = learnt
         .metadata
         .as_ref()
@@ -136,7 +137,7 @@ fn missing(place: &str, learnt: &Learnt, answer: &str, needed: bool) -> Finding 
         (place, Some(_)) if answer.is_empty() => (
             format!(
                 "the issuer's metadata name an introspection endpoint on another site, {}",
-                super::finding::foreign(place)
+                foreign(place)
             ),
             "if it may have your secret and all tokens, name it in introspection.endpoint",
         ),
@@ -180,7 +181,7 @@ pub(super) fn say_about_jwts(visit: &Visit<'_>, learnt: &Learnt) {
 /// Which strategies this server allows, beside the one that is configured.
 pub(super) fn say_strategies(visit: &Visit<'_>, learnt: &Learnt) {
     let keys = match &learnt.keys {
-        Some(keys) if !keys.is_empty() => Ok(()),
+        Some(keys) if !keys.usable.is_empty() => Ok(()),
         Some(_) => Err("no usable key"),
         None if learnt.mismatch => Err("the issuer's name is not the server's"),
         None => Err("no key set to be had"),
@@ -203,6 +204,8 @@ pub(super) fn say_strategies(visit: &Visit<'_>, learnt: &Learnt) {
         Err(why) => format!("{name}: no ({why})"),
     };
     let found = [name("jwks", keys), name("introspection", answers), name("hybrid", both)].join("; ");
+    let all = [("jwks", keys), ("introspection", answers), ("hybrid", both)];
+    let possible: Vec<_> = all.into_iter().filter(|(_, can)| can.is_ok()).map(|(name, _)| name).collect();
     let configured = match visit.section.strategy {
         StrategyName::Jwks => keys,
         StrategyName::Introspection => answers,
@@ -213,7 +216,13 @@ pub(super) fn say_strategies(visit: &Visit<'_>, learnt: &Learnt) {
         Err(_) => {
             Finding::problem(Id::StrategyNotPossible, format!("{found}. Configured: {}", visit.strategy()))
                 .means("with this configuration no token, or none of the JWTs, can be verified")
-                .remedy("see what was found above; after that, check again")
+                .remedy(match possible.as_slice() {
+                    [] => "see what was found above; after that, check again".to_owned(),
+                    others => format!(
+                        "see what was found above; or use a strategy that is possible as things are: {}",
+                        others.join(" or ")
+                    ),
+                })
         }
     };
     visit.tell(finding);

@@ -14,6 +14,7 @@ use verifier::{Rejection, VerifiedToken, VerifyError};
 
 use super::finding::{Finding, Id, Severity, foreign, foreign_list};
 use super::issuer::{Answered, Learnt, Visit};
+use super::keys;
 use crate::clock::{rfc3339, spoken};
 
 /// What revocation can't reach for as long is no matter of local checks alone.
@@ -120,10 +121,15 @@ pub(super) fn say(visit: &Visit<'_>, learnt: &Learnt, verdicts: &Verdicts) {
         visit.tell(verdict_of(visit, learnt, verdicts, name, strategy, verdict));
     }
     compare(visit, verdicts);
-    if let (Some(Ok(local)), Some(Err(VerifyError::Rejected(Rejection::Inactive)))) =
-        (verdicts.of(&StrategyName::Jwks), verdicts.of(&StrategyName::Introspection))
+    let inactive = |strategy: &StrategyName| {
+        matches!(verdicts.of(strategy), Some(Err(VerifyError::Rejected(Rejection::Inactive))))
+    };
+    // Hybrid asks about good tokens only.
+    let good = matches!(verdicts.of(&StrategyName::Jwks), Some(Ok(_))) || inactive(&StrategyName::Hybrid);
+    if let Some(claimed) =
+        verdicts.claimed.as_ref().filter(|_| good && inactive(&StrategyName::Introspection))
     {
-        visit.tell(inactive(visit, local));
+        visit.tell(why_inactive(visit, &claimed.texts("aud")));
     }
     lifetime(visit, verdicts);
 }
@@ -136,17 +142,25 @@ fn verdict_of(
     strategy: &StrategyName,
     verdict: &Verdict,
 ) -> Finding {
-    let severity = if visit.section.strategy == *strategy { Severity::Problem } else { Severity::Warning };
+    let own = visit.section.strategy == *strategy;
+    let severity = match verdict {
+        _ if own => Severity::Problem,
+        // Opaque tokens are no matter of that strategy.
+        Err(VerifyError::Rejected(Rejection::NotAJwt)) => Severity::Ok,
+        _ => Severity::Warning,
+    };
+    let would = if own { "is" } else { "would be" };
     match verdict {
         Ok(token) => {
             let expiry = token.expires_at().map_or_else(
                 || "it doesn't say when it expires".to_owned(),
                 |at| format!("expires {}", rfc3339(at)),
             );
-            Finding::ok(Id::TokenVerified, format!("the token is verified; {expiry}"))
+            Finding::ok(Id::TokenVerified, format!("the token {would} verified; {expiry}"))
         }
         Err(VerifyError::Rejected(why)) => {
-            let finding = Finding::new(Id::TokenRejected, severity, format!("the token is rejected: {why}"));
+            let finding =
+                Finding::new(Id::TokenRejected, severity, format!("the token {would} rejected: {why}"));
             explained(finding, visit, learnt, verdicts, *why)
         }
         Err(error) => Finding::new(
@@ -179,13 +193,12 @@ fn explained(
                 "for opaque tokens use strategy = \"introspection\", or \"hybrid\" with opaque = \"introspect\"",
             )
         }
-        Rejection::UnknownKey => {
-            let kid = claimed.and_then(|it| it.header.kid()).map_or_else(|| "none".to_owned(), foreign);
-            finding
-                .means(format!("no usable key has the token's kid ({kid}), or it names none and several would fit"))
-                .expected(learnt.keys.as_ref().map_or_else(|| "nothing".to_owned(), foreign_list))
-                .remedy("get a new token: this one may be older than the last rotation; or it is of another issuer with the same name")
+        Rejection::UnknownKey | Rejection::AmbiguousKey | Rejection::KeyMismatch => {
+            unknown_key(finding, visit, learnt, claimed.and_then(|it| it.header.kid()))
         }
+        Rejection::WrongAudience => finding
+            .expected(foreign_list(visit.section.audience.as_ref().map_or(&[][..], OneOrMany::list)))
+            .means("the token, or the server's answer about it, names no audience of this service"),
         Rejection::Expired => {
             let ago = claimed.and_then(|it| it.time("exp")).map(|exp| now.saturating_sub(exp));
             finding
@@ -210,6 +223,29 @@ fn explained(
             .means("it looks like an ID or refresh token, or like nothing that this profile knows")
             .remedy("send the access token; choose the profile of your server"),
         _ => finding.remedy("docs/why-401.md has every code, its causes and cures"),
+    }
+}
+
+fn unknown_key(finding: Finding, visit: &Visit<'_>, learnt: &Learnt, kid: Option<&str>) -> Finding {
+    let Some(published) = &learnt.keys else { return finding };
+    let finding = finding.expected(foreign_list(&published.usable));
+    let Some(kid) = kid else {
+        return finding.means("it names no key (kid), and none fits, or several do");
+    };
+    let skipped = published.skipped.iter().find(|(own, _)| own.as_deref() == Some(kid));
+    let Some((_, reason)) = skipped else {
+        return finding
+            .means(format!("no key with its kid, {}, is published for its algorithm", foreign(kid)))
+            .remedy("get a new token, this one may be older than the last rotation; check that the server publishes all keys that it signs with");
+    };
+    let finding = finding.means(format!(
+        "the key that it names, {}, is published, and not used here: {}",
+        foreign(kid),
+        keys::in_words(*reason)
+    ));
+    match keys::remedy(*reason, visit.reach.key_rules.algorithms) {
+        Some(remedy) => finding.remedy(remedy),
+        None => finding,
     }
 }
 
@@ -281,15 +317,15 @@ fn compare(visit: &Visit<'_>, verdicts: &Verdicts) {
 }
 
 /// Good by its signature and claims, and inactive at the server: why?
-fn inactive(visit: &Visit<'_>, local: &VerifiedToken) -> Finding {
+fn why_inactive(visit: &Visit<'_>, audience: &[&str]) -> Finding {
     let client = visit.section.introspection.as_ref().and_then(|section| section.client_id.as_deref());
     match client {
-        Some(client) if !local.audience().any(|one| one == client) => Finding::problem(
+        Some(client) if !audience.contains(&client) => Finding::problem(
             Id::AudienceLacksCaller,
             format!(
                 "the token is good by signature and claims, the server calls it inactive, and our client id {} is not in its aud ({})",
                 foreign(client),
-                foreign_list(local.audience())
+                foreign_list(audience)
             ),
         )
         .means("most likely it is not revoked: Keycloak, for one, calls every token inactive whose aud doesn't name the client that asks")
