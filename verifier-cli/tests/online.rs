@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use verifier_testkit::{
     Algorithm, Answer, AuthorizationServer, Builder, DEFAULT_AUDIENCE, Endpoint, Fault, Gate,
-    IntrospectionAuth, RESOURCE_SERVER, RESOURCE_SERVER_SECRET, SigningKey, TokenForge, TokenRequest,
+    IntrospectionAuth, Profile, RESOURCE_SERVER, RESOURCE_SERVER_SECRET, SigningKey, TokenForge,
+    TokenRequest,
 };
 
 struct Site {
@@ -184,6 +185,20 @@ fn an_issuer_that_follows_the_host_header_is_told_by_both_names() {
 }
 
 #[test]
+fn a_server_that_is_reached_elsewhere_is_asked_there() {
+    const ISSUER: &str = "https://idp.example.test/realms/main";
+    let mut site = Site::of("hybrid", AuthorizationServer::builder().issuer(ISSUER));
+    site.issuer["connect"] = json!({ "https://idp.example.test": site.server.origin() });
+    let token = site.server.issue(TokenRequest::new().subject("alice")).token;
+    let ran = site.check_token(&token);
+    assert_eq!((ran.status, ran.problems()), (0, vec![]), "{}", ran.out);
+    assert!(text(&ran.only("plain_http"), "found").contains(&site.server.origin()));
+
+    site.server.refuse_connections();
+    assert!(text(&site.check().problem("unreachable"), "found").contains(&site.server.origin()));
+}
+
+#[test]
 fn what_a_server_calls_itself_is_cut_and_harmless() {
     let site = Site::new("jwks");
     let mut metadata = site.server.metadata();
@@ -248,6 +263,18 @@ fn a_revoked_token_is_not_blamed_on_the_audience_where_that_names_the_caller() {
     ran.problem("inactive_though_valid");
     assert!(!ran.ids().contains(&"audience_lacks_caller".to_owned()));
     assert_eq!(ran.status, 1);
+}
+
+#[test]
+fn a_token_without_own_audience_is_still_known_to_be_good() {
+    // A slim token, whose claims the server adds: locally it says too little to be judged by jwks alone.
+    let keycloak = AuthorizationServer::builder().profile(Profile::Keycloak);
+    let mut site = Site::of("hybrid", keycloak.audience_must_name_caller(true));
+    site.issuer["profile"] = json!("keycloak");
+    site.issuer["revocation"] = json!({ "claims": "introspection" });
+    let token = site.server.issue(TokenRequest::new().subject("alice").without_claim("aud")).token;
+    let ran = site.check_token(&token);
+    ran.problem("audience_lacks_caller");
 }
 
 /// Like node-oidc-provider: opaque tokens are answered for, JWTs are a 400.
@@ -393,6 +420,15 @@ fn faults_of_the_server_have_names() {
     let site = Site::new("hybrid");
     site.server.faults().on(Endpoint::Discovery, Fault::Status(404, String::new()));
     site.check().problem("metadata_missing");
+
+    // Where a document went is told, where a question about a token would go isn't.
+    let site = Site::new("hybrid");
+    site.server.faults().on(Endpoint::Jwks, Fault::Redirect("https://keys.example/k?canary".into()));
+    site.server.faults().on(Endpoint::Introspection, Fault::Redirect("https://echo.example/canary".into()));
+    let ran = site.check();
+    let found: Vec<_> = ran.findings().into_iter().filter(|one| one["id"] == "redirected").collect();
+    assert!(text(&found[0], "found").contains("to \"https://keys.example/k\""), "{found:?}");
+    assert!(found.len() == 2 && !ran.out.contains("canary") && !ran.out.contains("echo.example"));
 }
 
 #[test]
@@ -483,6 +519,10 @@ fn what_is_wrong_with_a_token_is_told_as_expected_against_found() {
     assert!(text(&found, "found").contains("https://somebody.else"));
     assert!(text(&found, "expected").contains(hybrid.server.issuer()));
     assert_eq!(hybrid.server.counts().introspection, 2, "a token of somebody else's is sent to nobody");
+
+    let ran = site.check_token(&forge().without_claim("jti").without_claim("aud").sign(&key));
+    assert!(text(&ran.problem("token_rejected"), "means").contains("\"aud\", \"jti\""), "{}", ran.out);
+    assert_eq!(text(&ran.problem("token_audience_differs"), "found"), "aud is absent");
 
     let expired = site.server.issue(TokenRequest::new().issued_ago(Duration::from_secs(7_200))).token;
     let ran = site.check_token(&expired);

@@ -60,6 +60,8 @@ names! {
     ClockAgrees = "clock_agrees",
     /// They don't.
     ClockDiffers = "clock_differs",
+    /// The server doesn't tell its time.
+    ClockUnknown = "clock_unknown",
     /// There are usable keys.
     KeysUsable = "keys_usable",
     /// There is none.
@@ -290,6 +292,14 @@ mod tests {
         assert!(text.len() < 300 && text.chars().all(|c| !c.is_control()));
         assert_eq!(foreign_list(Vec::<String>::new()), "nothing");
         assert!(foreign_list(vec!["x"; 100]).ends_with("and 92 more"));
+    }
+
+    #[test]
+    fn the_guide_knows_every_name() {
+        let guide = include_str!("../../../docs/guide.md");
+        let unknown: Vec<_> =
+            Id::ALL.iter().map(|id| id.code()).filter(|code| !guide.contains(&format!("`{code}`"))).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
     }
 
     #[test]

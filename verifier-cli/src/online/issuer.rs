@@ -155,7 +155,7 @@ impl Visit<'_> {
             UnavailableReason::Redirected => Finding::new(
                 Id::Redirected,
                 severity,
-                format!("{place} ({what}) answers with a redirect"),
+                format!("{place} ({what}) answers with a redirect{}", self.polite.redirect(place)),
             )
             .means("redirects are never followed, since they could lead keys and secrets elsewhere")
             .remedy("configure the address that it really is: https instead of http, no slash at the end, the host's full name"),
@@ -176,7 +176,15 @@ impl Visit<'_> {
     }
 
     fn judge_clock(&self) {
-        let Some(ahead) = self.polite.clock_difference() else { return };
+        let Some(ahead) = self.polite.clock_difference() else {
+            if self.polite.was_answered() {
+                self.tell(Finding::ok(
+                    Id::ClockUnknown,
+                    "the server doesn't say what time it is (no Date header), so the clocks can't be compared",
+                ));
+            }
+            return;
+        };
         let leeway = self.reach.policy.leeway().as_secs();
         let apart = ahead.unsigned_abs();
         let direction = if ahead > 0 { "ahead of" } else { "behind" };

@@ -50,9 +50,11 @@ pub(super) async fn ask(visit: &mut Visit<'_>) -> Learnt {
                 break;
             }
             Place::Absent => {}
+            // Nobody looks there once the document is found.
+            Place::Failed(_) if learnt.metadata.is_some() => break,
             Place::Failed(why) => {
                 failed = true;
-                visit.failed(why, "the issuer's metadata", &place, needed && learnt.metadata.is_none());
+                visit.failed(why, "the issuer's metadata", &place, needed);
                 if why != UnavailableReason::Redirected {
                     break;
                 }

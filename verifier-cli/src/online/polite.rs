@@ -11,6 +11,8 @@ use verifier::core::json::{Json, JsonLimits, Object};
 use verifier::core::time::{Clock as _, SystemClock};
 use verifier::core::transport::{HttpTransport, Limits, TransportError};
 
+use super::finding::foreign;
+
 /// Errors of RFC 6749 §5.2, RFC 7009 §2.2.1 and RFC 6750 §3.1: of all that a server writes into an answer about a token
 /// only these words are shown, since it may repeat the token.
 const KNOWN_ERRORS: [&str; 8] = [
@@ -38,6 +40,9 @@ struct Memory {
     /// By origin.
     gone: HashMap<String, TransportError>,
     last_post: Option<Exchange>,
+    /// Where a document is said to be instead, by its place.
+    redirects: HashMap<String, String>,
+    answered: bool,
     /// The greatest difference in seconds between a server's clock and ours, positive if the server is ahead: an old
     /// answer from a cache on the way makes it look smaller.
     clock: Option<i64>,
@@ -79,6 +84,17 @@ impl Polite {
         self.memory().clock
     }
 
+    /// Whether there was any answer.
+    pub(super) fn was_answered(&self) -> bool {
+        self.memory().answered
+    }
+
+    /// Where a document is said to be instead: ` to ..`, or nothing. Of questions about tokens nothing is known, since a
+    /// server could write the token there.
+    pub(super) fn redirect(&self, place: &str) -> String {
+        self.memory().redirects.get(place).map(|to| format!(" to {}", foreign(to))).unwrap_or_default()
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,6 +121,11 @@ impl HttpTransport for Polite {
         let mut memory = self.memory();
         match &outcome {
             Ok(response) => {
+                memory.answered = true;
+                let location = response.headers().get(header::LOCATION).and_then(|it| it.to_str().ok());
+                if let Some(to) = location.filter(|_| is_document && response.status().is_redirection()) {
+                    memory.redirects.insert(place(&uri), to.split('?').next().unwrap_or_default().to_owned());
+                }
                 if let Some(date) = date(response.headers()) {
                     let ahead = date.saturating_sub(now);
                     memory.clock = Some(memory.clock.map_or(ahead, |before| before.max(ahead)));

@@ -108,11 +108,14 @@ fn refused(section: &IntrospectionSection, learnt: &Learnt, place: &str, answer:
         .as_ref()
         .and_then(|metadata| metadata.introspection_endpoint_auth_methods_supported())
         .filter(|methods| !methods.is_empty());
-    let mut remedy = match section.client_secret {
-        Some(_) => "check client_id and client_secret, and that this client may introspect at all".to_owned(),
-        None => "the server wants to know who asks: give client_id and client_secret".to_owned(),
+    let mut remedy = match (&section.client_secret, section.client_auth) {
+        (None, None | Some(ClientAuthName::None)) => {
+            "the server wants to know who asks: give client_id and client_secret".to_owned()
+        }
+        _ => "check client_id and its secret or key, and that this client may introspect at all".to_owned(),
     };
-    if section.client_auth.is_none_or(|method| method == ClientAuthName::ClientSecretBasic) {
+    let basic = section.client_auth.is_none_or(|method| method == ClientAuthName::ClientSecretBasic);
+    if basic && section.client_secret.is_some() {
         remedy.push_str(
             "; if both are right and hold other characters than letters, digits and -._~, try client_auth = \
              \"client_secret_basic_raw\" or \"client_secret_post\"",

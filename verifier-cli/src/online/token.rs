@@ -215,10 +215,24 @@ fn explained(
         Rejection::LifetimeTooLong => finding
             .means("it lives for longer than max_lifetime allows")
             .remedy("shorten the lifetime at the server, or raise max_lifetime"),
-        Rejection::MissingClaim => finding
-            .expected(foreign_list(visit.reach.rules.profile.required.iter()))
-            .means("a claim that the profile or required_claims demands is absent")
-            .remedy("choose the profile of your server; `verifier inspect -` shows what the token holds"),
+        Rejection::MissingClaim => {
+            let required = visit.reach.rules.profile.required.iter().map(|name| &**name);
+            let required: Vec<_> =
+                required.chain(visit.section.required_claims.iter().map(String::as_str)).collect();
+            let absent = claimed.map(|it| {
+                required.iter().filter(|name| it.claims.get(name).is_none_or(Json::is_null)).collect::<Vec<_>>()
+            });
+            let means = match absent {
+                Some(absent) if !absent.is_empty() => {
+                    format!("what the profile or the configuration demands is absent: {}", foreign_list(absent))
+                }
+                _ => "a claim that the profile or the configuration demands is absent".to_owned(),
+            };
+            finding
+                .expected(foreign_list(required))
+                .means(means)
+                .remedy("choose the profile of your server; `verifier inspect -` shows what the token holds")
+        }
         Rejection::NotAnAccessToken | Rejection::NoAccessTokenMark => finding
             .means("it looks like an ID or refresh token, or like nothing that this profile knows")
             .remedy("send the access token; choose the profile of your server"),
@@ -275,8 +289,9 @@ fn compare(visit: &Visit<'_>, verdicts: &Verdicts) {
         && !found.iter().any(|one| wanted.iter().any(|own| own == one))
         && !matches!(verdicts.of(&visit.section.strategy), Some(Ok(_)))
     {
+        let found = if found.is_empty() { "absent".to_owned() } else { foreign_list(&found) };
         visit.tell(
-            Finding::problem(Id::TokenAudienceDiffers, format!("{claim} is {}", foreign_list(&found)))
+            Finding::problem(Id::TokenAudienceDiffers, format!("{claim} is {found}"))
                 .expected(foreign_list(wanted))
                 .means("the token is not meant for this service; one for another service, stolen there, must not work here")
                 .remedy("have the server put your audience into the token (Keycloak: a mapper \"Audience\"; Hydra: the parameter audience; others: resource, RFC 8707); or correct audience"),
