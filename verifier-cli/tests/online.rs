@@ -608,6 +608,22 @@ fn neither_token_nor_secret_is_ever_printed() {
 }
 
 #[test]
+fn a_server_that_repeats_what_it_was_told_is_not_quoted() {
+    const CANARY: &str = "canary-of-the-body";
+    let site = Site::new("hybrid");
+    let token = site.server.issue(TokenRequest::new().subject("alice")).token;
+    for status in [200, 307, 400, 401, 403, 404, 500] {
+        let echo = json!({ "active": true, "error": CANARY, "error_description": CANARY, "iss": CANARY, "aud": CANARY });
+        let answer = Answer::json(&echo).status(status).header("location", &format!("https://{CANARY}/"));
+        site.server.override_answer(Endpoint::Introspection, answer.header("www-authenticate", CANARY));
+        for args in [&["--token", "-", "--json"][..], &["--token", "-"][..]] {
+            let ran = run(&site.file(&[&site.issuer]), args, Some(&token));
+            assert!(ran.status != 0 && !ran.out.contains(CANARY), "{status}: {}", ran.out);
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_used_is_refused_as_ever() {
     let mut site = Site::new("jwks");
     site.issuer["revocation"] = json!({});

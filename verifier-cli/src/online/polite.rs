@@ -170,3 +170,69 @@ fn date(headers: &HeaderMap) -> Option<i64> {
     let date = httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()?;
     i64::try_from(date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use verifier_testkit::doubles::{ScriptedTransport, Step};
+
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { connect: Duration::from_secs(1), total: Duration::from_secs(1), body: 10_000 };
+
+    fn polite(steps: impl IntoIterator<Item = Step>) -> (Arc<ScriptedTransport>, Polite) {
+        let script = Arc::new(ScriptedTransport::new());
+        for step in steps {
+            script.then(step);
+        }
+        (Arc::clone(&script), Polite::new(script))
+    }
+
+    fn send(polite: &Polite, method: Method, address: &str) -> Result<Response<Bytes>, TransportError> {
+        let request = Request::builder().method(method).uri(address).body(Bytes::new()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(polite.send(request, LIMITS))
+    }
+
+    #[test]
+    fn a_document_is_fetched_once_a_question_is_asked_each_time() {
+        let (script, polite) = polite([Step::json("{}"), Step::status(400), Step::status(400)]);
+        for _ in 0..2 {
+            assert_eq!(send(&polite, Method::GET, "https://a/keys").unwrap().status(), 200);
+            assert_eq!(send(&polite, Method::POST, "https://a/introspect").unwrap().status(), 400);
+        }
+        assert_eq!(script.sends(), 3);
+    }
+
+    #[test]
+    fn who_does_not_answer_is_left_alone_others_are_not() {
+        // An empty script fails to connect.
+        let (script, polite) = polite([]);
+        for _ in 0..3 {
+            for method in [Method::GET, Method::POST] {
+                let failed = send(&polite, method, "https://a/x");
+                assert_eq!(failed.unwrap_err(), TransportError::Connect);
+            }
+            assert_eq!(send(&polite, Method::GET, "https://a/y").unwrap_err(), TransportError::Connect);
+        }
+        assert_eq!(script.sends(), 1);
+        let _ = send(&polite, Method::GET, "https://a:8443/x");
+        assert_eq!(script.sends(), 2);
+    }
+
+    #[test]
+    fn of_an_answer_about_a_token_only_registered_words_are_remembered() {
+        let echo = r#"{"error":"canary","error_description":"canary"}"#;
+        let (_, polite) = polite([Step::json(echo), Step::json(r#"{"error":"invalid_client"}"#)]);
+        let asked = || {
+            send(&polite, Method::POST, "https://a/i?key=canary").unwrap();
+            polite.take_exchange().unwrap()
+        };
+        let exchange = asked();
+        assert!(!format!("{exchange:?}").contains("canary"), "{exchange:?}");
+        assert_eq!((exchange.place.as_str(), exchange.answer().as_str()), ("https://a/i", "200"));
+        assert_eq!(asked().answer(), "200 invalid_client");
+    }
+}
