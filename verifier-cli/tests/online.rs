@@ -163,6 +163,9 @@ fn a_wrong_issuer_spelling_is_told_with_both_names() {
     assert!(text(&found, "expected").contains(&format!("\"{wrong}\"")));
     assert!(text(&found, "do").contains(&format!("issuer = \"{}\"", site.server.issuer())));
     assert_eq!(ran.status, 1);
+    assert!(!ran.ids().contains(&"metadata_missing".to_owned()), "{}", ran.out);
+    let possible = ran.problem("strategy_not_possible");
+    assert!(text(&possible, "found").contains("jwks: no (the issuer's name is not the server's)"));
     // Nothing that another issuer names is asked, and no secret goes there.
     assert_eq!((site.server.counts().jwks, site.server.counts().introspection), (0, 0));
 }

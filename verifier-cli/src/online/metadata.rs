@@ -61,9 +61,7 @@ pub(super) async fn ask(visit: &mut Visit<'_>) -> Learnt {
             }
         }
     }
-    if learnt.mismatch {
-        learnt.metadata = None;
-    } else if let Some(metadata) = &learnt.metadata {
+    if let Some(metadata) = &learnt.metadata {
         let names = |what: &str, is: bool| format!("{what}: {}", if is { "named" } else { "not named" });
         visit.tell(Finding::ok(
             Id::MetadataFound,
@@ -75,7 +73,7 @@ pub(super) async fn ask(visit: &mut Visit<'_>) -> Learnt {
                 names("introspection endpoint", metadata.introspection_endpoint().is_some()),
             ),
         ));
-    } else if !failed {
+    } else if !failed && !learnt.mismatch {
         let severity = if needed { Severity::Problem } else { Severity::Ok };
         let finding = Finding::new(
             Id::MetadataMissing,

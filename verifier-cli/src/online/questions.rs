@@ -22,7 +22,11 @@ pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &mut Learnt) {
         visit.tell(Finding::warning(Id::NotAsked, found));
         return;
     }
-    let Some(verifier) = visit.verifier(&StrategyName::Introspection) else { return };
+    let Some(verifier) = visit.verifier(&StrategyName::Introspection) else {
+        let found = "the introspection endpoint was not asked: this section makes no verifier of strategy introspection";
+        visit.tell(Finding::ok(Id::NotAsked, found));
+        return;
+    };
     let address = section.endpoint.as_deref().or_else(|| learnt.metadata.as_ref()?.introspection_endpoint());
     // Its query may hold a key.
     let address = address.map(|it| it.split(['?', '#']).next().unwrap_or_default().to_owned());
