@@ -1,6 +1,7 @@
 //! The authorization server: real sockets on loopback, a thread of its own, and every lever in the test's hand.
 
 mod builder;
+mod companions;
 mod door;
 mod endpoints;
 mod introspection;

@@ -45,7 +45,7 @@ fn subject(
 ) -> Subject {
     let (server, key) = (Arc::clone(server), server.signing_key().with_kid("stranger"));
     let issuer = server.issuer().to_owned();
-    let subject = Subject::new(verifier.backend().clone(), Arc::new(stage.clock.clone()), move |kind| {
+    let subject = Subject::new(verifier.backend(), Arc::new(stage.clock.clone()), move |kind| {
         mint(&server, &key, kind)
     })
     .bearing(issuer, DEFAULT_AUDIENCE, "orders:read");

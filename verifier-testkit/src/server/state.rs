@@ -145,7 +145,7 @@ impl State {
         issued
     }
 
-    fn grant(&self, request: &TokenRequest, profile: Profile) -> Grant {
+    pub(super) fn grant(&self, request: &TokenRequest, profile: Profile) -> Grant {
         let now = self.unix_seconds();
         let issued_at = now.saturating_sub(seconds(request.issued_ago));
         let lifetime = seconds(request.lifetime.unwrap_or(self.settings.lifetime));

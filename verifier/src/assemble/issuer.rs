@@ -40,6 +40,7 @@ impl IssuerConfig {
             audience: None,
             audience_claim: None,
             danger_accept_any_audience: false,
+            danger_accept_id_tokens: false,
             danger_accept_missing_issuer: false,
             danger_allow_http: false,
             leeway: None,
@@ -103,6 +104,7 @@ impl IssuerConfig {
                 "go with strategy = \"jwks\": an introspection answer need not say whose token it is",
             ));
         }
+        self.fits_provider(&site.rules.profile)?;
         self.outlives(workshop)?;
         Ok(match &self.strategy {
             StrategyName::Jwks => {
@@ -189,6 +191,7 @@ impl IssuerConfig {
             ("audience", self.audience.is_some()),
             ("audience_claim", self.audience_claim.is_some()),
             ("danger_accept_any_audience", self.danger_accept_any_audience),
+            ("danger_accept_id_tokens", self.danger_accept_id_tokens),
             ("danger_allow_http", self.danger_allow_http),
             ("leeway", self.leeway.is_some()),
             ("max_age", self.max_age.is_some()),
@@ -294,7 +297,7 @@ impl IssuerConfig {
         })
     }
 
-    fn rules(&self, names: &[Arc<str>]) -> Result<IssuerRules, ConfigError> {
+    pub(super) fn rules(&self, names: &[Arc<str>]) -> Result<IssuerRules, ConfigError> {
         let known = || TokenProfile::NAMES.join(", ");
         let Some(name) = &self.profile else {
             return Err(ConfigError::invalid(
@@ -342,7 +345,7 @@ impl IssuerConfig {
         Ok(if self.danger_accept_missing_issuer { rules.danger_accept_missing_issuer() } else { rules })
     }
 
-    fn policy(&self) -> Result<ValidationPolicy, ConfigError> {
+    pub(super) fn policy(&self) -> Result<ValidationPolicy, ConfigError> {
         let rule = match (&self.audience, self.danger_accept_any_audience) {
             (Some(_), true) => {
                 return Err(ConfigError::invalid(

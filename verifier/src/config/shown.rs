@@ -29,7 +29,7 @@ impl fmt::Debug for IssuerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("IssuerConfig");
         fields!(shown, self: issuer tenants strategy profile audience audience_claim danger_accept_any_audience
-            danger_accept_missing_issuer danger_allow_http leeway max_age max_lifetime required_claims
+            danger_accept_id_tokens danger_accept_missing_issuer danger_allow_http leeway max_age max_lifetime required_claims
             required_scopes scope_claims client_claims roles types opaque verified_tokens ca_file keys
             introspection revocation);
         let connect: Vec<&String> = self.connect.keys().collect();
