@@ -55,6 +55,14 @@ impl ClientAuth {
         Self::Bearer { token: token.into() }
     }
 
+    /// Who we are to the server, where the method names us.
+    pub fn client_id(&self) -> Option<&str> {
+        match self {
+            Self::Basic { client_id, .. } | Self::Post { client_id, .. } => Some(client_id),
+            Self::None | Self::Bearer { .. } => None,
+        }
+    }
+
     /// The name that RFC 7591 §2 and RFC 8414 give the method, where they do.
     pub const fn method(&self) -> &'static str {
         match self {

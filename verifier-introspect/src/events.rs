@@ -13,6 +13,8 @@ use verifier_core::token::Digest;
 /// After so many inactive answers in a row for different tokens that are valid locally, our configuration is the most
 /// likely cause.
 pub(crate) const ALL_INACTIVE: u32 = 20;
+/// After so many different tokens that the server refused to answer for, and no answer ever, it isn't the tokens.
+pub(crate) const ALL_REFUSED: usize = 20;
 /// Least time between two lines of one kind.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -27,9 +29,11 @@ enum Kind {
     WrongIssuer,
     AllInactive,
     NoneActive,
+    AllRefused,
+    Untrusted,
 }
 
-const KINDS: usize = 8;
+const KINDS: usize = 10;
 
 /// The state behind notes and lines.
 #[derive(Debug, Default)]
@@ -42,6 +46,10 @@ pub(crate) struct Events {
     counted: Mutex<Option<Digest>>,
     credentials_refused: AtomicBool,
     redirected: AtomicBool,
+    /// Whether the server has ever answered.
+    has_answered: AtomicBool,
+    /// Different tokens that it refused to answer for before it ever answered, [`ALL_REFUSED`] at most.
+    refused: Mutex<Vec<Digest>>,
     /// When the next line of a kind may appear, and how many were left out, by kind.
     quiet: [(AtomicU64, AtomicU64); KINDS],
 }
@@ -51,6 +59,9 @@ impl Events {
     pub(crate) fn answered(&self) {
         self.credentials_refused.store(false, Ordering::Relaxed);
         self.redirected.store(false, Ordering::Relaxed);
+        if !self.has_answered.swap(true, Ordering::Relaxed) {
+            self.refused.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
     }
 
     /// An active answer came.
@@ -85,6 +96,32 @@ impl Events {
         before.saturating_add(1) == ALL_INACTIVE
     }
 
+    /// The server refused to answer for a token. That is about this token, as long as others are answered.
+    pub(crate) fn refused(&self, issuer: &str, token: Digest, why: Unavailable, now: Instant) {
+        self.failed(issuer, why, now);
+        // What can't be read is an answer all the same.
+        let is_refusal = why.reason() == UnavailableReason::RefusedByServer;
+        if !is_refusal || self.has_answered.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() >= ALL_REFUSED || refused.contains(&token) {
+            return;
+        }
+        refused.push(token);
+        let all = refused.len() == ALL_REFUSED;
+        drop(refused);
+        if all {
+            self.line(Kind::AllRefused, issuer, HealthNote::AllRefused.code(), now);
+        }
+    }
+
+    /// Whether it has refused many different tokens and never answered.
+    fn refuses_all(&self) -> bool {
+        !self.has_answered.load(Ordering::Relaxed)
+            && self.refused.lock().unwrap_or_else(PoisonError::into_inner).len() >= ALL_REFUSED
+    }
+
     /// An answer names another issuer.
     pub(crate) fn wrong_issuer(&self, issuer: &str, now: Instant) {
         self.line(Kind::WrongIssuer, issuer, "wrong_issuer", now);
@@ -103,6 +140,9 @@ impl Events {
             }
             UnavailableReason::Misconfigured => Kind::Misconfigured,
             UnavailableReason::RefusedByServer => Kind::Refused,
+            UnavailableReason::AnswerNotSigned
+            | UnavailableReason::AnswerEncrypted
+            | UnavailableReason::AnswerNotTrusted => Kind::Untrusted,
             _ => Kind::Failed,
         };
         self.line(kind, issuer, why.code(), now);
@@ -115,6 +155,7 @@ impl Events {
         [
             (self.inactive_run.load(Ordering::Relaxed) >= ALL_INACTIVE, HealthNote::AllInactive),
             (none_active, HealthNote::NoneActive),
+            (self.refuses_all(), HealthNote::AllRefused),
             (self.credentials_refused.load(Ordering::Relaxed), HealthNote::CredentialsRefused),
             (self.redirected.load(Ordering::Relaxed), HealthNote::Redirected),
         ]
@@ -162,6 +203,15 @@ fn emit(kind: Kind, issuer: &str, code: &'static str, left_out: u64) {
         }
         Kind::Misconfigured => {
             tracing::error!(issuer, code, left_out, "there is no introspection endpoint to ask");
+        }
+        Kind::AllRefused => tracing::error!(
+            issuer,
+            code,
+            left_out,
+            "the introspection endpoint has refused every token so far; most likely it can't read our credentials (their encoding?), or doesn't introspect JWTs"
+        ),
+        Kind::Untrusted => {
+            tracing::error!(issuer, code, left_out, "an introspection answer isn't signed as it has to be");
         }
         Kind::Failed => tracing::warn!(issuer, code, left_out, "an introspection call failed"),
         Kind::WrongIssuer => {

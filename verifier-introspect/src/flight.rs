@@ -110,7 +110,12 @@ impl Inner {
 
     fn note(&self, status: &Status, question: &Question, previous: Option<&Record>, now: Instant) {
         match status {
-            Status::Refused(why) => return self.events.failed(self.rules.issuer(), *why, now),
+            Status::Refused(why) => {
+                self.events.refused(self.rules.issuer(), question.key.token, *why, now);
+                if why.reason() == UnavailableReason::RefusedByServer {
+                    return;
+                }
+            }
             Status::Active(_) => self.events.active(),
             Status::Unacceptable(why) => {
                 self.events.active();
@@ -148,8 +153,14 @@ impl Inner {
             let limits = Limits { connect: self.limits.connect.min(left), total: left, ..self.limits };
             let (cause, failure) = match self.transport.send(request, limits).await {
                 Ok(response) => {
-                    let now = self.env.clock.now().wall;
-                    match response::read(response.status(), response.headers(), response.body(), now) {
+                    let read = match &self.signed {
+                        Some(signed) => signed.read(&response, as_of, &*self.env.clock, deadline).await,
+                        None => {
+                            let now = self.env.clock.now().wall;
+                            response::read(response.status(), response.headers(), response.body(), now)
+                        }
+                    };
+                    match read {
                         Ok(reading) => return self.judge(reading),
                         Err(why) => (RetryCause::of_status(response.status().as_u16()), why),
                     }

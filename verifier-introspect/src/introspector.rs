@@ -20,7 +20,7 @@ use verifier_core::revocation::RevocationLog;
 use verifier_core::runtime::Env;
 use verifier_core::single_flight::{FlightEnd, SingleFlight};
 use verifier_core::time::{Instant, Now};
-use verifier_core::token::{AccessToken, Digest, OwnedToken};
+use verifier_core::token::{AccessToken, Digest, OwnedToken, Shape};
 use verifier_core::transport::{HttpTransport, Limits};
 use verifier_core::upstream::{Priority, Upstream};
 use verifier_core::verifier::Asked;
@@ -32,6 +32,7 @@ use crate::events::Events;
 use crate::place::{EndpointSource, Place};
 use crate::request::RequestForm;
 use crate::retention::{Retention, is_fresh, wants_refresh};
+use crate::signed::{self, SignedReader};
 
 /// How often a caller asks anew because what came was overtaken by a revocation event, or too old for him.
 const ROUNDS: u32 = 4;
@@ -47,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) place: Place,
     pub(crate) form: RequestForm,
     pub(crate) credentials: Credentials,
+    /// Present if only signed answers count.
+    pub(crate) signed: Option<SignedReader>,
     pub(crate) transport: Arc<dyn HttpTransport>,
     pub(crate) env: Env,
     pub(crate) limits: Limits,
@@ -92,7 +95,13 @@ impl IntrospectorBuilder {
     pub fn build(self) -> Result<Introspector, BuildError> {
         let Self { rules, endpoint, config, transport, env, answers, log } = self;
         config.validate()?;
-        let form = RequestForm::new(config.token_type_hint, &config.parameters, &config.headers)?;
+        let form = RequestForm::new(config.token_type_hint, &config.parameters, &config.headers)?
+            .for_signed_answers(config.signed_answers.is_some());
+        let signed = config
+            .signed_answers
+            .clone()
+            .map(|wanted| SignedReader::new(wanted, config.client_auth.client_id(), &rules))
+            .transpose()?;
         let upstream = Upstream::new(env.clone(), config.upstream).map_err(BuildError::Upstream)?;
         // Waiting for a slot, finding the address, one call: a flight that takes longer has lost its runtime.
         let overdue = config
@@ -109,12 +118,13 @@ impl IntrospectorBuilder {
         let credentials = Credentials::load(config.client_auth)?;
         let answers =
             answers.unwrap_or_else(|| Arc::new(Answers::new(config.cache, log.unwrap_or_default())));
-        let scope = scope(&rules, &place_name, &credentials, &form);
+        let scope = scope(&rules, &place_name, &credentials, &form, signed.as_ref());
         Ok(Introspector(Arc::new(Inner {
             rules,
             place,
             form,
             credentials,
+            signed,
             transport,
             flights: SingleFlight::new(env.clone(), overdue),
             env,
@@ -129,13 +139,20 @@ impl IntrospectorBuilder {
 }
 
 /// Whatever an answer, or its reading, depends on beside the token.
-fn scope(rules: &IssuerRules, place: &str, credentials: &Credentials, form: &RequestForm) -> Digest {
+fn scope(
+    rules: &IssuerRules,
+    place: &str,
+    credentials: &Credentials,
+    form: &RequestForm,
+    signed: Option<&SignedReader>,
+) -> Digest {
     let (method, who) = credentials.scope();
     // What is read from an answer depends on issuer names and profile; their debug form is whole.
     let rules = format!("{rules:?}");
     let parts: Vec<&[u8]> = [rules.as_bytes(), place.as_bytes(), method.as_bytes(), &who]
         .into_iter()
         .chain(form.scope())
+        .chain(signed.into_iter().flat_map(SignedReader::scope))
         .collect();
     Digest::of_parts(&parts)
 }
@@ -351,7 +368,10 @@ impl Introspector {
         verified: Option<Verified>,
         known: bool,
     ) -> Result<Question, Rejection> {
-        token.shape()?;
+        // RFC 9701 §8.1: what was said of a token is no token, whatever some server may make of it.
+        if matches!(token.shape()?, Shape::Jwt(jwt) if jwt.header().is_type(signed::TYPE)) {
+            return Err(Rejection::WrongType);
+        }
         let priority = if known || verified.is_some() { Priority::Known } else { Priority::Unknown };
         let (key, token) = (self.key(token), token.to_owned_token());
         Ok(Question { key, token, arrival, freshness, verified, priority })

@@ -68,6 +68,11 @@ fn read_answer(body: &[u8]) -> Option<Reading> {
         }
         Err(_) => return None,
     };
+    reading(answer)
+}
+
+/// What an answer says, wherever it stood; `None` if it doesn't say.
+pub(crate) fn reading(answer: Object) -> Option<Reading> {
     match answer.get("active") {
         Some(Json::Bool(true)) => Some(Reading::Active(answer)),
         Some(Json::Bool(false)) => Some(Reading::Inactive),
@@ -77,13 +82,19 @@ fn read_answer(body: &[u8]) -> Option<Reading> {
 
 /// `application/json` or `application/…+json`, with any parameters, at most once.
 fn is_json(headers: &HeaderMap) -> bool {
+    if !headers.contains_key(header::CONTENT_TYPE) {
+        return true;
+    }
+    media_type(headers).is_some_and(|kind| {
+        kind.strip_prefix("application/").is_some_and(|sub| sub == "json" || sub.ends_with("+json"))
+    })
+}
+
+/// The one `Content-Type` in lower case, without parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return !headers.contains_key(header::CONTENT_TYPE);
-    };
-    let Ok(text) = value.to_str() else { return false };
-    let kind = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind.strip_prefix("application/").is_some_and(|sub| sub == "json" || sub.ends_with("+json"))
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    Some(value.to_str().ok()?.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 fn blames_client(body: &[u8]) -> bool {

@@ -38,11 +38,17 @@ pub struct TokenRequest {
 pub(crate) struct Edits(Vec<(String, Option<Value>)>);
 
 impl Edits {
-    fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+    /// These, and the others after them.
+    pub(crate) fn then(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) {
         self.0.push((name.into(), Some(value.into())));
     }
 
-    fn remove(&mut self, name: impl Into<String>) {
+    pub(crate) fn remove(&mut self, name: impl Into<String>) {
         self.0.push((name.into(), None));
     }
 

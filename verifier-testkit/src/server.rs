@@ -2,10 +2,12 @@
 
 mod behaviour;
 mod builder;
+mod companions;
 mod door;
 mod endpoints;
 mod introspection;
 mod keyring;
+mod signed;
 mod state;
 mod tokens;
 
@@ -18,6 +20,7 @@ use serde_json::Value;
 use verifier_core::time::Clock;
 
 pub use builder::Builder;
+pub use signed::AnswerFlaw;
 
 use crate::answer::Answer;
 use crate::behaviour::Behaviour;
@@ -250,6 +253,12 @@ impl AuthorizationServer {
     pub fn override_jwks(&self, status: u16, body: impl Into<Vec<u8>>) {
         let answer = Answer::new(status, body.into()).header("content-type", "application/json");
         self.override_answer(Endpoint::Jwks, answer);
+    }
+
+    /// What is wrong with signed introspection answers from now on; `None` makes them right again. Of a server that
+    /// signs some: [`Builder::signs_answers`].
+    pub fn spoil_signed_answers(&self, flaw: Option<AnswerFlaw>) {
+        self.state.set_answer_flaw(flaw);
     }
 
     /// Answers every introspection request with 200 and this.

@@ -56,6 +56,7 @@ impl Builder {
                 audience: DEFAULT_AUDIENCE.to_owned(),
                 introspection_auth: IntrospectionAuth::default(),
                 basic_decoding: BasicDecoding::default(),
+                signs_answers: None,
                 jwks_cache_control: None,
             },
         }
@@ -179,6 +180,14 @@ impl Builder {
         } else {
             self.behaviours.remove(&behaviour);
         }
+        self
+    }
+
+    /// Introspection answers are signed with a key of this algorithm where the caller asks for
+    /// `application/token-introspection+jwt` alone (RFC 9701); plain JSON for everybody else, and by default.
+    #[must_use]
+    pub const fn signs_answers(mut self, algorithm: Algorithm) -> Self {
+        self.settings.signs_answers = Some(algorithm);
         self
     }
 

@@ -1,9 +1,10 @@
 //! The introspection endpoint (RFC 7662 §2).
 
 use http::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::behaviour;
+use super::signed;
 use super::state::State;
 use super::tokens::Record;
 use crate::answer::{Answer, Refusal};
@@ -33,8 +34,13 @@ pub(super) fn introspect(state: &State, headers: &HeaderMap, form: &Form) -> Res
             !state.behaves(Behaviour::AudienceChecksTheCaller) || names(record, caller.as_deref())
         })
         .filter(|record| holds(&record.grant.scopes, form.get("scope").unwrap_or_default()))
-        .map_or_else(|| json!({ "active": false }), |record| Value::Object(behaviour::answer(state, record)));
-    Ok(Answer::json(&answer).no_store())
+        .map_or_else(|| Map::from_iter([("active".to_owned(), json!(false))]), |record| behaviour::answer(state, record));
+    drop(tokens);
+    Ok(match state.settings.signs_answers.filter(|_| signed::is_wanted(headers)) {
+        Some(algorithm) => signed::sign(state, algorithm, caller.as_deref(), answer),
+        None => Answer::json(&Value::Object(answer)),
+    }
+    .no_store())
 }
 
 /// The caller's client id, where it has one.

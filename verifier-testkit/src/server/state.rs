@@ -9,6 +9,7 @@ use verifier_core::time::Clock;
 
 use super::behaviour::{self, Behaviours};
 use super::keyring::Keyring;
+use super::signed::AnswerFlaw;
 use super::tokens::{Record, Tokens};
 use crate::answer::Answer;
 use crate::behaviour::Behaviour;
@@ -17,7 +18,7 @@ use crate::counts::Book;
 use crate::faults::{Endpoint, Faults};
 use crate::forge::TokenForge;
 use crate::issue::{IssuedToken, TokenRequest};
-use crate::keys::SigningKey;
+use crate::keys::{Algorithm, SigningKey};
 use crate::profile::{Format, Grant, Profile};
 
 type Members = Map<String, Value>;
@@ -32,6 +33,7 @@ pub(super) struct Settings {
     pub(super) audience: String,
     pub(super) introspection_auth: IntrospectionAuth,
     pub(super) basic_decoding: BasicDecoding,
+    pub(super) signs_answers: Option<Algorithm>,
     pub(super) jwks_cache_control: Option<String>,
 }
 
@@ -50,6 +52,7 @@ pub(super) struct State {
     tokens: Mutex<Tokens>,
     overrides: Mutex<HashMap<Endpoint, Answer>>,
     jwks_cache_control: Mutex<Option<String>>,
+    answer_flaw: Mutex<Option<AnswerFlaw>>,
 }
 
 impl State {
@@ -75,6 +78,7 @@ impl State {
             keys: Mutex::new(Keyring::new(key)),
             tokens: Mutex::new(Tokens::default()),
             overrides: Mutex::new(HashMap::new()),
+            answer_flaw: Mutex::new(None),
         }
     }
 
@@ -90,7 +94,8 @@ impl State {
             IntrospectionAuth::BasicOrPost => json!(["client_secret_basic", "client_secret_post"]),
             IntrospectionAuth::None | IntrospectionAuth::Bearer(_) => json!([]),
         };
-        json!({
+        let signs: Vec<_> = self.settings.signs_answers.iter().map(|algorithm| algorithm.name()).collect();
+        let mut metadata = json!({
             "issuer": self.issuer,
             "jwks_uri": self.uri("/jwks"),
             "authorization_endpoint": self.uri("/authorize"),
@@ -103,7 +108,11 @@ impl State {
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "introspection_endpoint_auth_methods_supported": callers,
             "id_token_signing_alg_values_supported": [self.keys().signing().algorithm().name()],
-        })
+        });
+        if let Some(members) = metadata.as_object_mut().filter(|_| !signs.is_empty()) {
+            members.insert("introspection_signing_alg_values_supported".into(), json!(signs)); // RFC 9701 §7
+        }
+        metadata
     }
 
     pub(super) fn behaves(&self, behaviour: Behaviour) -> bool {
@@ -155,7 +164,7 @@ impl State {
         issued
     }
 
-    fn grant(&self, request: &TokenRequest, profile: Profile) -> Grant {
+    pub(super) fn grant(&self, request: &TokenRequest, profile: Profile) -> Grant {
         let now = self.unix_seconds();
         let issued_at = now.saturating_sub(seconds(request.issued_ago));
         let lifetime = seconds(request.lifetime.unwrap_or(self.settings.lifetime));
@@ -218,6 +227,14 @@ impl State {
 
     pub(super) fn set_jwks_cache_control(&self, value: Option<&str>) {
         *lock(&self.jwks_cache_control) = value.map(str::to_owned);
+    }
+
+    pub(super) fn answer_flaw(&self) -> Option<AnswerFlaw> {
+        lock(&self.answer_flaw).clone()
+    }
+
+    pub(super) fn set_answer_flaw(&self, flaw: Option<AnswerFlaw>) {
+        *lock(&self.answer_flaw) = flaw;
     }
 
     pub(super) fn clients(&self) -> MutexGuard<'_, Clients> {

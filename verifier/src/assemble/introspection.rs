@@ -4,6 +4,7 @@ use verifier_core::runtime::Env;
 use verifier_introspect::{
     AnswerFreshness, Cache, ClientAuth, EndpointSource, IntrospectionConfig, Introspector, SecretSource,
 };
+use verifier_jwks::JwksVerifier;
 
 use super::issuer::Site;
 use super::source::environment;
@@ -13,11 +14,12 @@ use crate::config::{
 };
 
 impl IssuerConfig {
-    /// Asks and keeps answers for this issuer.
+    /// Asks and keeps answers for this issuer. `keys` check those that have to be signed.
     pub(super) fn introspector(
         &self,
         workshop: &Workshop<'_>,
         site: &Site,
+        keys: Option<&JwksVerifier>,
     ) -> Result<Introspector, ConfigError> {
         let Some(section) = &self.introspection else {
             return Err(ConfigError::invalid(
@@ -26,6 +28,9 @@ impl IssuerConfig {
             ));
         };
         let mut config = section.config()?;
+        if let Some(keys) = keys {
+            config.signed_answers = self.signed_by(keys)?;
+        }
         if let Some(revocation) = &self.revocation {
             match revocation.freshness {
                 Some(FreshnessSetting::AtMost(span)) => {
