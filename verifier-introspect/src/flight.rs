@@ -19,7 +19,8 @@ use crate::response::{self, Reading};
 use crate::retention::is_fresh;
 
 impl Inner {
-    /// Asks, and keeps the answer. What concerns one token alone, the server's refusal to answer, is an answer here.
+    /// Asks, and keeps the answer. What concerns one token alone is an answer here: the server's refusal to tell of it,
+    /// or that it says of it what can't be read.
     pub(crate) async fn fly(
         &self,
         question: &Question,
@@ -49,7 +50,10 @@ impl Inner {
         let (as_of, noted, status) = match asked {
             Ok(answered) => {
                 permit.report(match answered.2 {
-                    Status::Refused(why) => Outcome::Failed(why),
+                    // The upstream knows whom a refusal is held against: nobody.
+                    Status::Refused(why) if why.reason() == UnavailableReason::RefusedByServer => {
+                        Outcome::Failed(why)
+                    }
                     _ => Outcome::Answered,
                 });
                 answered
@@ -111,7 +115,12 @@ impl Inner {
 
     fn note(&self, status: &Status, question: &Question, previous: Option<&Record>, now: Instant) {
         match status {
-            Status::Refused(why) => return self.events.failed(self.rules.issuer(), *why, now),
+            Status::Refused(why) => {
+                self.events.refused(self.rules.issuer(), question.key.token, *why, now);
+                if why.reason() == UnavailableReason::RefusedByServer {
+                    return;
+                }
+            }
             Status::Active(_) => self.events.active(),
             Status::Unacceptable(why) => {
                 self.events.active();
@@ -122,8 +131,11 @@ impl Inner {
             Status::Inactive => {
                 // A token that was called inactive before says nothing new.
                 let again = previous.is_some_and(|record| matches!(record.status, Status::Inactive));
-                if question.verified.is_some() && !again {
-                    self.events.inactive_though_valid(self.rules.issuer(), question.key.token, now);
+                let (issuer, token) = (self.rules.issuer(), question.key.token);
+                match (again, question.verified) {
+                    (true, _) => {}
+                    (false, Some(_)) => self.events.inactive_though_valid(issuer, token, now),
+                    (false, None) => self.events.inactive_and_unknown(issuer, token, now),
                 }
             }
             Status::Lapsed => {}
@@ -169,8 +181,14 @@ impl Inner {
             let limits = Limits { connect: self.limits.connect.min(left), total: left, ..self.limits };
             let (cause, failure) = match self.transport.send(request, limits).await {
                 Ok(response) => {
-                    let now = self.env.clock.now().wall;
-                    match response::read(response.status(), response.headers(), response.body(), now) {
+                    let read = match &self.signed {
+                        Some(signed) => signed.read(&response, as_of, &*self.env.clock, deadline).await,
+                        None => {
+                            let now = self.env.clock.now().wall;
+                            response::read(response.status(), response.headers(), response.body(), now)
+                        }
+                    };
+                    match read {
                         Ok(reading) => return Ok(self.judge(reading)?),
                         Err(why) => (RetryCause::of_status(response.status().as_u16()), why),
                     }
@@ -205,10 +223,15 @@ impl Inner {
     fn judge(&self, reading: Reading) -> Result<Status, Unavailable> {
         match reading {
             Reading::Inactive => Ok(Status::Inactive),
+            Reading::Oversized => Ok(Status::Refused(UnavailableReason::UnreadableAnswer.into())),
             Reading::Active(answer) => match Facts::from_answer(answer, &self.rules) {
                 Ok(facts) => Ok(Status::Active(Arc::new(facts))),
                 Err(AnswerError::Rejected(why)) => Ok(Status::Unacceptable(why)),
-                Err(AnswerError::Unreadable) => Err(UnavailableReason::UnreadableAnswer.into()),
+                // The server speaks the protocol. What it says of one token, whose claims its client may have a say
+                // in, is no trouble for others.
+                Err(AnswerError::Unreadable) => {
+                    Ok(Status::Refused(UnavailableReason::UnreadableAnswer.into()))
+                }
             },
         }
     }

@@ -13,6 +13,7 @@ mod request;
 pub mod response;
 pub mod retention;
 pub mod revocation;
+pub mod signed;
 pub mod verifier;
 
 pub use self::answers::Answers;
@@ -22,4 +23,5 @@ pub use self::client_auth::{
 pub use self::config::{AnswerFreshness, BuildError, Cache, IntrospectionConfig};
 pub use self::introspector::{Introspector, IntrospectorBuilder};
 pub use self::place::EndpointSource;
+pub use self::signed::SignedAnswers;
 pub use self::verifier::IntrospectionVerifier;

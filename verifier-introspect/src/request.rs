@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::client_auth::Presented;
 use crate::config::BuildError;
 use crate::encode::{encoded_len, percent_encode};
+use crate::signed;
 
 /// Form parameters that are ours: no configured one may bear their name, twice in a form is an attack.
 const OWN_PARAMETERS: [&str; 7] = [
@@ -37,6 +38,7 @@ const OWN_HEADERS: [HeaderName; 9] = [
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestForm {
     token_type_hint: bool,
+    signed_answers: bool,
     parameters: Vec<(String, String)>,
     headers: HeaderMap,
 }
@@ -68,7 +70,13 @@ impl RequestForm {
             value.set_sensitive(true);
             map.append(header, value);
         }
-        Ok(Self { token_type_hint, parameters: parameters.to_vec(), headers: map })
+        Ok(Self { token_type_hint, signed_answers: false, parameters: parameters.to_vec(), headers: map })
+    }
+
+    /// The same, asking for signed answers and for nothing else: a list of media types would leave it to the server,
+    /// and to whoever sits before it, to sign or not (RFC 9701 §4).
+    pub(crate) fn for_signed_answers(self, signed_answers: bool) -> Self {
+        Self { signed_answers, ..self }
     }
 
     /// Whatever an answer may depend on, for the scope under which it is kept.
@@ -90,6 +98,9 @@ impl RequestForm {
     pub(crate) fn request(&self, endpoint: &Uri, token: &str, presented: &Presented) -> Request<Bytes> {
         let mut request = post(endpoint, self.body(token, presented), presented);
         request.headers_mut().extend(self.headers.clone());
+        if self.signed_answers {
+            request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(signed::MEDIA_TYPE));
+        }
         request
     }
 

@@ -7,13 +7,19 @@ mod support;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use support::{ASKED, Desk, secs, transport};
+use support::{ASKED, Desk, our_auth, secs, transport};
 use tracing_subscriber::fmt::MakeWriter;
+use verifier_core::algorithm::Algorithm as Known;
 use verifier_core::endpoint::{Endpoint as Address, Schemes};
+use verifier_core::error::UnavailableReason;
 use verifier_core::secret::Secret;
-use verifier_introspect::{ClientAuth, ClientCredentials, EndpointSource};
+use verifier_core::time::{Instant, Now};
+use verifier_core::trusted_keys::{Lookup, TrustedKeys};
+use verifier_core::verifier::Asked;
+use verifier_introspect::{ClientAuth, ClientCredentials, EndpointSource, SignedAnswers};
+use verifier_testkit::server::AnswerFlaw;
 use verifier_testkit::{
-    Algorithm, AuthorizationServer, Client, Endpoint, Fault, IntrospectionAuth, SigningKey,
+    Algorithm, AuthorizationServer, Client, Endpoint, Fault, IntrospectionAuth, SigningKey, TokenRequest,
 };
 
 const SECRET: &str = "canary-secret-of-more-than-32-bytes-in-all";
@@ -103,13 +109,62 @@ async fn nothing_is_logged_that_is_secret() {
         }
     }
     tokens.extend(key.private_pem().unwrap().lines().nth(2).map(str::to_owned));
+    tokens.extend(signed_answers().await);
     let shown = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(shown.contains("the introspection endpoint refuses our credentials"), "our own lines are heard");
+    assert!(shown.contains("an introspection answer isn't signed"), "for signed answers too");
     assert!(shown.contains("hyper"), "and those of the crates below");
-    for secret in [SECRET, "canary-header", "canary-parameter", "canary-body", "canary-grant"] {
+    for secret in [
+        SECRET,
+        "canary-header",
+        "canary-parameter",
+        "canary-body",
+        "canary-grant",
+        "api-secret",
+        "YXBpOmFwaS1zZWNyZXQ",
+        "canary-jwt",
+    ] {
         assert!(!shown.contains(secret), "{secret}");
     }
     for token in tokens {
         assert!(!shown.contains(&token));
+    }
+}
+
+/// R16: neither a signed answer nor the `jwt` that some servers add to a plain one is shown: it may be a usable token.
+async fn signed_answers() -> Vec<String> {
+    let desk = Desk::of(
+        |server| server.signs_answers(Algorithm::ES256),
+        our_auth(),
+        |config| {
+            let mut signed = SignedAnswers::new(Arc::new(NoKeys));
+            signed.algorithm = Known::Es256;
+            config.signed_answers = Some(signed);
+        },
+        |_| Arc::new(transport()),
+    );
+    let mut tokens = Vec::new();
+    for flaw in [
+        None,
+        Some(AnswerFlaw::Plain),
+        Some(AnswerFlaw::Type(None)),
+        Some(AnswerFlaw::Encrypted),
+        Some(AnswerFlaw::Text("canary-jwt.e30.AAAA".into())),
+    ] {
+        desk.server.spoil_signed_answers(flaw);
+        let issued = desk.server.issue(TokenRequest::new().answered("jwt", "canary-jwt"));
+        assert!(desk.verify(&issued.token).await.is_err());
+        desk.clock.advance(secs(11));
+        tokens.push(issued.token);
+    }
+    tokens
+}
+
+#[derive(Debug)]
+struct NoKeys;
+
+impl TrustedKeys for NoKeys {
+    fn key<'a>(&'a self, _: Option<&str>, _: Known, _: Now, _: Option<Instant>) -> Asked<'a, Lookup> {
+        Asked::Ready(Lookup::Unavailable(UnavailableReason::KeysNotLoaded.into()))
     }
 }

@@ -29,7 +29,7 @@ use verifier_core::transport::HttpTransport;
 use verifier_core::verifier::{TokenVerifier, VerifyRequest};
 use verifier_http::{ReqwestTransport, TransportConfig};
 use verifier_introspect::{
-    ClientAuth, EndpointSource, IntrospectionConfig, IntrospectionVerifier, Introspector,
+    ClientAuth, EndpointSource, IntrospectionConfig, IntrospectionVerifier, Introspector, IntrospectorBuilder,
 };
 use verifier_testkit::clients::{RESOURCE_SERVER, RESOURCE_SERVER_SECRET};
 use verifier_testkit::server::DEFAULT_AUDIENCE;
@@ -188,6 +188,26 @@ impl Desk {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Another introspector at the server of `desk`.
+pub fn introspector(desk: &Desk, config: IntrospectionConfig) -> IntrospectorBuilder {
+    introspector_of(desk.server.issuer(), &desk.server.introspection_endpoint(), config, &desk.env)
+}
+
+pub fn introspector_of(
+    issuer: &str,
+    endpoint: &str,
+    config: IntrospectionConfig,
+    env: &Env,
+) -> IntrospectorBuilder {
+    Introspector::builder(
+        IssuerRules::new(issuer, TokenProfile::generic()).unwrap(),
+        EndpointSource::Fixed(Address::parse(endpoint, Schemes::Secure).unwrap()),
+        config,
+        Arc::new(transport()),
+        env.clone(),
+    )
 }
 
 pub fn identity(issuer: &str, issued: &IssuedToken) -> Identity {

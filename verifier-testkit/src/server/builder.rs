@@ -1,5 +1,6 @@
 //! What can be said about a server before it starts.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -12,6 +13,7 @@ use verifier_core::time::{Clock, SystemClock};
 use super::door::Door;
 use super::state::{Settings, State};
 use super::{AuthorizationServer, DEFAULT_AUDIENCE};
+use crate::behaviour::Behaviour;
 use crate::clients::{
     AssertionAudience, BasicDecoding, Client, DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET, IntrospectionAuth,
     RESOURCE_SERVER, RESOURCE_SERVER_SECRET,
@@ -28,6 +30,7 @@ pub struct Builder {
     key: Option<SigningKey>,
     algorithm: Algorithm,
     clients: Vec<Client>,
+    behaviours: BTreeSet<Behaviour>,
     settings: Settings,
 }
 
@@ -44,6 +47,7 @@ impl Builder {
                 Client::new(DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET),
                 Client::new(RESOURCE_SERVER, RESOURCE_SERVER_SECRET),
             ],
+            behaviours: BTreeSet::new(),
             settings: Settings {
                 clock: Arc::new(SystemClock),
                 profile: Profile::AtJwt,
@@ -55,8 +59,7 @@ impl Builder {
                 granted_lifetime: None,
                 assertion_audience: AssertionAudience::default(),
                 basic_decoding: BasicDecoding::default(),
-                audience_must_name_caller: false,
-                current_key_only: false,
+                signs_answers: None,
                 jwks_cache_control: None,
             },
         }
@@ -179,16 +182,37 @@ impl Builder {
 
     /// Whether introspection calls every token inactive whose audience doesn't name the caller, as Keycloak does.
     #[must_use]
-    pub const fn audience_must_name_caller(mut self, must: bool) -> Self {
-        self.settings.audience_must_name_caller = must;
-        self
+    pub fn audience_must_name_caller(self, must: bool) -> Self {
+        self.switch(Behaviour::AudienceChecksTheCaller, must)
     }
 
     /// Whether introspection calls every JWT inactive that wasn't signed with the key that signs now, published or
     /// not, as Hydra does.
     #[must_use]
-    pub const fn current_key_only(mut self, only: bool) -> Self {
-        self.settings.current_key_only = only;
+    pub fn current_key_only(self, only: bool) -> Self {
+        self.switch(Behaviour::CurrentKeyOnly, only)
+    }
+
+    /// With this behaviour from the start; call again for more.
+    #[must_use]
+    pub fn behaviour(self, behaviour: Behaviour) -> Self {
+        self.switch(behaviour, true)
+    }
+
+    fn switch(mut self, behaviour: Behaviour, on: bool) -> Self {
+        if on {
+            self.behaviours.insert(behaviour);
+        } else {
+            self.behaviours.remove(&behaviour);
+        }
+        self
+    }
+
+    /// Introspection answers are signed with a key of this algorithm where the caller asks for
+    /// `application/token-introspection+jwt` alone (RFC 9701); plain JSON for everybody else, and by default.
+    #[must_use]
+    pub const fn signs_answers(mut self, algorithm: Algorithm) -> Self {
+        self.settings.signs_answers = Some(algorithm);
         self
     }
 
@@ -210,6 +234,9 @@ impl Builder {
         let (base, path) = split(&issuer)?;
         let key = self.key.unwrap_or_else(|| SigningKey::generate(self.algorithm));
         let state = Arc::new(State::new(issuer, base, path, self.settings, self.clients, key));
+        for behaviour in self.behaviours {
+            state.set_behaviour(behaviour, true);
+        }
         let door = Door::open(listener, Arc::clone(&state))?;
         Ok(AuthorizationServer { state, door })
     }

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
 
+use super::behaviour;
 use super::introspection::introspect;
 use super::state::State;
 use crate::answer::{Answer, Body, Cut, Delivery, Refusal};
@@ -121,7 +122,7 @@ fn decide(state: &State, endpoint: Endpoint, request: &RecordedRequest) -> Answe
         return Answer::new(405, "").header("allow", allowed.as_str());
     }
     match endpoint {
-        Endpoint::Discovery => Answer::json(&state.metadata()),
+        Endpoint::Discovery => Answer::json(&behaviour::metadata(state, &request.headers)),
         Endpoint::Jwks => jwks(state, &request.headers),
         Endpoint::Other => Answer::new(404, ""),
         Endpoint::Token => with_form(request, |form| token(state, &request.headers, form)),
@@ -139,7 +140,10 @@ fn with_form(request: &RecordedRequest, answer: impl FnOnce(&Form) -> Result<Ans
 
 /// RFC 7517 §5, with a validator (RFC 9110 §8.8.3).
 fn jwks(state: &State, headers: &HeaderMap) -> Answer {
-    let document = state.keys().published();
+    if let Some(answer) = behaviour::instead_of_keys(state) {
+        return answer;
+    }
+    let document = behaviour::published(state);
     let mut answer = Answer::json(&document);
     let hash = digest::digest(&digest::SHA256, &answer.body);
     let etag = format!("\"{}\"", base64url(hash.as_ref().get(..12).unwrap_or_default()));
@@ -149,7 +153,7 @@ fn jwks(state: &State, headers: &HeaderMap) -> Answer {
     if known {
         answer = Answer::new(304, "");
     }
-    if let Some(value) = state.jwks_cache_control() {
+    if let Some(value) = behaviour::cache_control(state).or_else(|| state.jwks_cache_control()) {
         answer = answer.header("cache-control", &value);
     }
     answer.header(ETAG.as_str(), &etag)
@@ -172,7 +176,7 @@ fn token(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Refu
         client.id.clone()
     };
     let scope = form.get("scope").unwrap_or_default();
-    let mut request = TokenRequest::new().client(id).scope(scope);
+    let mut request = TokenRequest::new().client(id).scope(scope).issuer(behaviour::issuer(state, headers));
     if let Some(audience) = audience(form) {
         request = request.audience(audience);
     }

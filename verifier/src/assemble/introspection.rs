@@ -4,17 +4,19 @@ use verifier_core::runtime::Env;
 use verifier_introspect::{
     AnswerFreshness, Cache, ClientAuth, EndpointSource, IntrospectionConfig, Introspector,
 };
+use verifier_jwks::JwksVerifier;
 
 use super::issuer::Site;
 use super::{Workshop, naming, positive};
 use crate::config::{ConfigError, FreshnessSetting, IntrospectionSection, IssuerConfig, WhenUnknown};
 
 impl IssuerConfig {
-    /// Asks and keeps answers for this issuer.
+    /// Asks and keeps answers for this issuer. `keys` check those that have to be signed.
     pub(super) fn introspector(
         &self,
         workshop: &Workshop<'_>,
         site: &Site,
+        keys: Option<&JwksVerifier>,
     ) -> Result<Introspector, ConfigError> {
         let Some(section) = &self.introspection else {
             return Err(ConfigError::invalid(
@@ -25,6 +27,9 @@ impl IssuerConfig {
         let transport = self.introspection_transport(workshop, site, section)?;
         let client_auth = self.client_auth(section, site, &transport)?;
         let mut config = section.config(client_auth)?;
+        if let Some(keys) = keys {
+            config.signed_answers = self.signed_by(keys)?;
+        }
         if let Some(revocation) = &self.revocation {
             match revocation.freshness {
                 Some(FreshnessSetting::AtMost(span)) => {

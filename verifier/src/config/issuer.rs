@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use verifier_core::algorithm::Algorithm;
 
-use super::{Encoding, SecretRef, Span};
+use super::{Encoding, SecretRef, SignedAnswersSection, Span};
 
 /// One value, or a list of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,7 +41,7 @@ pub enum StrategyName {
 }
 
 /// One issuer: its name, how its tokens are verified, and what they must say.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct IssuerConfig {
@@ -52,7 +52,8 @@ pub struct IssuerConfig {
     pub tenants: Vec<String>,
     /// How tokens are verified.
     pub strategy: StrategyName,
-    /// What an access token looks like: `at+jwt`, `generic`, `keycloak`, `hydra`.
+    /// What an access token looks like: `at+jwt`, `generic`, `keycloak`, `hydra`, `auth0`, `okta`, `entra`, `cognito`,
+    /// `google-id-token`.
     pub profile: Option<String>,
 
     /// Who we are: one of these must be in the token.
@@ -62,6 +63,10 @@ pub struct IssuerConfig {
     /// Accepts tokens for anybody.
     #[serde(default)]
     pub danger_accept_any_audience: bool,
+    /// Accepts ID tokens, which say who calls and not what he may do; needed by profile `google-id-token`, and refused
+    /// with every other.
+    #[serde(default)]
+    pub danger_accept_id_tokens: bool,
     /// Accepts tokens without `iss`; for at most one issuer.
     #[serde(default)]
     pub danger_accept_missing_issuer: bool,
@@ -136,7 +141,7 @@ pub enum OpaqueTokens {
 }
 
 /// Where the keys are, and how they are kept. At most one source.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct KeysSection {
@@ -185,7 +190,7 @@ pub struct KeysSection {
 }
 
 /// One of several shared secrets.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StaticSecret {
@@ -242,7 +247,7 @@ impl ClientAuthName {
 
 /// The client-credentials grant by which a bearer token for introspection is got. Identifier, secret and key are those
 /// of `[issuer.introspection]`.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ClientCredentialsSection {
@@ -258,7 +263,7 @@ pub struct ClientCredentialsSection {
 }
 
 /// The introspection endpoint and what is kept of its answers.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct IntrospectionSection {
@@ -290,6 +295,9 @@ pub struct IntrospectionSection {
     pub headers: BTreeMap<String, String>,
     /// Whether `token_type_hint` is sent; default true.
     pub token_type_hint: Option<bool>,
+    /// Whether answers have to be JWTs that the issuer has signed (RFC 9701): `true`, or `{ algorithm = "ES256", audience
+    /// = ".." }`; default false. With strategy introspection `[issuer.keys]` says where the keys are.
+    pub signed_answers: Option<SignedAnswersSection>,
 
     /// Whether answers are kept; default true.
     pub cache: Option<bool>,
@@ -308,7 +316,7 @@ pub struct IntrospectionSection {
 }
 
 /// How old revocation knowledge may be, and what holds when it can't be had.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RevocationSection {
