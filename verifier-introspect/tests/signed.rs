@@ -203,7 +203,6 @@ fn wrong_ones(desk: &Desk) -> Vec<(Flaw, U)> {
         (claims(json!({"token_introspection": [{"active": true}]})), U::UnreadableAnswer),
         (claims(json!({"token_introspection": {"active": "true"}})), U::UnreadableAnswer),
         (claims(json!({"token_introspection": {"active": 1}})), U::UnreadableAnswer),
-        (claims(json!({"token_introspection": {"active": true, "exp": "soon"}})), U::UnreadableAnswer),
         (Flaw::Text(String::new()), U::UnreadableAnswer),
         (Flaw::Text(r#"{"active":true}"#.into()), U::UnreadableAnswer),
         (Flaw::Text("opaque".into()), U::UnreadableAnswer),
@@ -230,6 +229,21 @@ async fn all_else_is_no_answer_and_not_kept() {
             assert!(matches!(right, Ok(_) | Err(VerifyError::Rejected(Rejection::Inactive))), "{shown}");
         }
     }
+}
+
+/// As in a plain answer: the server has answered, and what it says of one token can't be read.
+#[tokio::test]
+async fn a_malformed_member_of_a_signed_answer_is_held_against_its_token_alone() {
+    let (desk, _) = desk();
+    let answer = json!({"token_introspection": {"active": true, "exp": "soon"}});
+    desk.server.spoil_signed_answers(Some(Flaw::Claims(answer)));
+    let token = desk.issue().token;
+    for _ in 0..2 {
+        assert_eq!(desk.verify(&token).await.err(), Some(unavailable(U::UnreadableAnswer)));
+        assert_eq!(desk.calls(), 1, "remembered for a moment");
+    }
+    desk.server.spoil_signed_answers(None);
+    assert!(desk.verify(&desk.issue().token).await.is_ok());
 }
 
 #[tokio::test]
