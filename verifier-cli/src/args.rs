@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
@@ -21,6 +22,7 @@ Start here:
   verifier demo                                    see all three strategies at work; needs nothing
   verifier config example keycloak > verifier.toml a configuration to start from
   verifier config check verifier.toml              what it means, and what will hurt
+  verifier config check --online verifier.toml     and whether your server goes with it
   verifier verify --config verifier.toml -         paste a token, press Enter
   verifier inspect -                               what a token says of itself, believed by nobody";
 
@@ -111,22 +113,65 @@ Exit status: 0 if it could be read as a JWT, else 1.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Reads a configuration without asking anybody, and says what it means and what will hurt. Exit status 3 if it
-    /// can't be used.
-    #[command(after_help = "Example:\n  verifier config check verifier.toml")]
-    Check {
-        /// The configuration: TOML, or JSON if the name ends in .json
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
+    /// Reads a configuration, and says what it means and what will hurt. Asks nobody, unless told to (--online). Exit
+    /// status 3 if it can't be used.
+    Check(CheckArgs),
     /// Prints a configuration to start from.
     #[command(after_help = "Example:\n  verifier config example keycloak > verifier.toml")]
     Example {
         /// The kind of authorization server
-        #[arg(value_name = "PROFILE", value_parser = ["keycloak", "hydra", "at+jwt", "generic"])]
+        #[arg(value_name = "SERVER", value_parser = examples())]
         profile: String,
     },
 }
+
+/// The names of the examples, and what each is for.
+fn examples() -> PossibleValuesParser {
+    let known = verifier::examples::ALL.iter();
+    PossibleValuesParser::new(known.map(|example| PossibleValue::new(example.name).help(example.about)))
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub(crate) struct CheckArgs {
+    /// The configuration: TOML, or JSON if the name ends in .json
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Asks the servers that it names, too, whether they go with it: metadata, keys, clock, credentials. Each document
+    /// is fetched once, and the introspection endpoint is asked about two made-up tokens
+    #[arg(long)]
+    pub(crate) online: bool,
+
+    /// "-" reads one token from standard input: what each strategy says of it, and why. It is sent to its issuer's
+    /// introspection endpoint alone, and never printed
+    #[arg(long, value_name = "-", value_parser = ["-"], hide_possible_values = true, requires = "online")]
+    pub(crate) token: Option<String>,
+
+    /// Reads the token from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "token", requires = "online")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// Greatest time for all servers together
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s", requires = "online")]
+    pub(crate) within: Duration,
+
+    /// One JSON object a line: `id` (stable), `severity`, `issuer`, `found`, `expected`, `means`, `do`
+    #[arg(long, requires = "online")]
+    pub(crate) json: bool,
+}
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  verifier config check verifier.toml                       asks nobody
+  verifier config check --online verifier.toml              asks the servers
+  get-token | verifier config check --online verifier.toml --token -
+
+Exit status:
+  0  it can be used; with --online: no problem was found (there may be warnings)
+  1  --online: server and configuration contradict each other, or the token was rejected
+  2  --online: a server was not to be reached, or did not answer in time (wins over 1)
+  3  the command line or the configuration is wrong; the message names the key";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = DEMO_EXAMPLES)]

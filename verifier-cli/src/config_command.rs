@@ -133,12 +133,15 @@ fn introspection(section: Option<&IntrospectionSection>) -> String {
         (Some(ClientAuthName::ClientSecretPost), _) => "client_secret_post",
         (Some(ClientAuthName::ClientSecretBasicRaw), _) => "client_secret_basic_raw",
         (Some(ClientAuthName::Bearer), _) => "a bearer token",
-        (Some(_), _) | (None, Some(_)) => "client_secret_basic",
+        (Some(ClientAuthName::ClientCredentials), _) => "a bearer token of the client-credentials grant",
+        (Some(method), _) => method.name(),
+        (None, Some(_)) => "client_secret_basic",
     };
     let client = section.client_id.as_ref().map(|id| format!(" as {id}")).unwrap_or_default();
     let secret =
         section.client_secret.as_ref().map(|it| format!(", secret {}", place(it))).unwrap_or_default();
-    format!("{whom}{client}, by {method}{secret}")
+    let key = section.client_key.as_ref().map(|it| format!(", key {}", place(it))).unwrap_or_default();
+    format!("{whom}{client}, by {method}{secret}{key}")
 }
 
 /// Where a secret is; never what it is.

@@ -7,6 +7,7 @@ mod config_command;
 mod demo;
 mod input;
 mod inspect;
+mod online;
 mod output;
 mod verify;
 
@@ -40,7 +41,12 @@ fn run(args: &Args) -> Result<Exit, End> {
     let exit = match &args.command {
         Command::Verify(args) => verify::run(args, &mut out),
         Command::Inspect(args) => inspect::run(args, &mut out),
-        Command::Config { command: ConfigCommand::Check { file } } => config_command::check(file, &mut out),
+        Command::Config { command: ConfigCommand::Check(args) } if args.online => {
+            online::check(args, &mut out)
+        }
+        Command::Config { command: ConfigCommand::Check(args) } => {
+            config_command::check(&args.file, &mut out)
+        }
         Command::Config { command: ConfigCommand::Example { profile } } => {
             config_command::example(profile, &mut out)
         }

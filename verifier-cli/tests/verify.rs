@@ -518,8 +518,8 @@ fn a_configuration_is_explained_and_examples_can_be_used() {
     let ran = run(&["config", "check", config.to_str().unwrap()], b"");
     assert!(ran.out.contains("warning: issuer[0].max_lifetime"), "{}", ran.out);
 
-    for profile in ["keycloak", "hydra", "at+jwt", "generic"] {
-        let example = run(&["config", "example", profile], b"");
+    for example in verifier::examples::ALL {
+        let example = run(&["config", "example", example.name], b"");
         assert_eq!(example.status, 0);
         check_example(&site.folder.path().join("example.toml"), &example.out);
     }

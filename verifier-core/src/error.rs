@@ -135,6 +135,13 @@ causes! {
         RateLimited = "rate_limited",
         /// What the server sent is not the answer that the protocol defines, or is too large.
         UnreadableAnswer = "unreadable_answer",
+        /// The server sent plain JSON where only a signed answer counts (RFC 9701).
+        AnswerNotSigned = "answer_not_signed",
+        /// The server encrypts its answers (RFC 9701 §6), which is not supported.
+        AnswerEncrypted = "answer_encrypted",
+        /// The answer is a JWT, and not one that this issuer signed for us: signature, algorithm, type, issuer, audience
+        /// or time of signing (RFC 9701 §5).
+        AnswerNotTrusted = "answer_not_trusted",
         /// The server answered with a redirect, which is never followed.
         Redirected = "redirected",
         /// The server does not accept our credentials: our configuration, never the token's fault.
@@ -209,6 +216,8 @@ impl Unavailable {
             self.reason,
             UnavailableReason::RefusedByServer
                 | UnavailableReason::CredentialsRefused
+                | UnavailableReason::AnswerNotSigned
+                | UnavailableReason::AnswerEncrypted
                 | UnavailableReason::Redirected
                 | UnavailableReason::Misconfigured
                 | UnavailableReason::NoRevocationSource

@@ -94,6 +94,19 @@ impl Claims {
                 .with("typ", r#""Bearer""#)
                 .with("realm_access", r#"{"roles":["admin","user"]}"#),
             "hydra" => Self::new().without("scope").with("scp", r#"["read","write"]"#).with("ext", "{}"),
+            "auth0" => Self::new().without("client_id").with("azp", r#""app""#),
+            "okta" => Self::new()
+                .without("client_id")
+                .without("scope")
+                .with("cid", r#""app""#)
+                .with("scp", r#"["read","write"]"#),
+            "entra" => Self::new()
+                .without("client_id")
+                .without("scope")
+                .with("azp", r#""app""#)
+                .with("scp", r#""read write""#)
+                .with("ver", r#""2.0""#),
+            "cognito" => Self::new().with("token_use", r#""access""#),
             _ => Self::new(),
         }
     }
@@ -119,13 +132,17 @@ impl Claims {
     }
 }
 
-/// The four profiles, each with a header of its own tokens.
-pub(crate) fn profiles() -> [(TokenProfile, String); 4] {
+/// The profiles of access tokens, each with a header of its own tokens.
+pub(crate) fn profiles() -> [(TokenProfile, String); 8] {
     [
         (TokenProfile::at_jwt(), header(r#""at+jwt""#)),
         (TokenProfile::generic(), header(r#""JWT""#)),
         (TokenProfile::keycloak(), header(r#""JWT""#)),
         (TokenProfile::hydra(), header(r#""JWT""#)),
+        (TokenProfile::auth0(), header(r#""JWT""#)),
+        (TokenProfile::okta(), header("")),
+        (TokenProfile::entra(), header(r#""JWT""#)),
+        (TokenProfile::cognito(), header("")),
     ]
 }
 

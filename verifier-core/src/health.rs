@@ -72,6 +72,12 @@ pub enum HealthNote {
     /// The server calls every locally valid token inactive: most likely our configuration, such as a client that is
     /// not in the tokens' audience.
     AllInactive,
+    /// The server has called no token active so far, and many inactive, of which nothing else is known here: either
+    /// none was any good, or our configuration is at fault as with [`AllInactive`](Self::AllInactive).
+    NoneActive,
+    /// The server has refused every token that it was asked about, and never answered since the start: most likely it
+    /// can't read our credentials, or doesn't introspect tokens of this kind.
+    AllRefused,
     /// The server refuses our credentials.
     CredentialsRefused,
     /// The server answers with a redirect: the configured address is off.
@@ -87,6 +93,8 @@ impl HealthNote {
     pub const fn code(self) -> &'static str {
         match self {
             Self::AllInactive => "all_inactive",
+            Self::NoneActive => "none_active",
+            Self::AllRefused => "all_refused",
             Self::CredentialsRefused => "credentials_refused",
             Self::Redirected => "redirected",
             Self::IdentityMismatch => "identity_mismatch",

@@ -111,6 +111,25 @@ impl AuthenticJwt<'_> {
         Facts::from_claims(self.jwt.header(), read_payload(self.token, self.jwt)?, rules)
     }
 
+    /// The claims set of a JWT that is no access token, for readers of other kinds (RFC 9701, RFC 8417): whoever asks
+    /// names the kind, and judges issuer, audience and times by its own rules. Nobody has judged them here.
+    ///
+    /// # Errors
+    /// [`Rejection::WrongType`] if the header's `typ` is not this media type, given without `application/` (RFC 8725
+    /// §3.11); [`Rejection::MalformedClaims`].
+    pub fn claims_of_type(&self, media_type: &str) -> Result<Object, Rejection> {
+        let header = self.jwt.header();
+        if !header.is_type(media_type) {
+            return Err(Rejection::WrongType);
+        }
+        let claims = read_payload(self.token, self.jwt)?;
+        // RFC 7519 §5.3
+        if header.replicated_claims().any(|(name, value)| claims.get(name) != Some(value)) {
+            return Err(Rejection::MalformedClaims);
+        }
+        Ok(claims)
+    }
+
     /// Reads and judges (RFC 7519 §7.2, RFC 9068 §4).
     ///
     /// # Errors

@@ -26,6 +26,7 @@ pub mod revocation;
 pub mod runtime;
 pub mod secret;
 pub mod signature;
+pub mod signing;
 pub mod single_flight;
 pub mod time;
 pub mod token;

@@ -81,6 +81,8 @@ pub struct Metadata {
     introspection_endpoint: Option<Box<str>>,
     revocation_endpoint: Option<Box<str>>,
     introspection_auth_methods: Option<Box<[Box<str>]>>,
+    mtls_token_endpoint: Option<Box<str>>,
+    mtls_introspection_endpoint: Option<Box<str>>,
 }
 
 impl Metadata {
@@ -95,8 +97,16 @@ impl Metadata {
         if named != issuer {
             return Err(MetadataError::IssuerMismatch);
         }
+        let aliases = match document.get("mtls_endpoint_aliases") {
+            None | Some(Json::Null) => None,
+            Some(Json::Object(aliases)) => Some(aliases),
+            Some(_) => return Err(MetadataError::MalformedMember),
+        };
+        let alias = |name: &str| aliases.map_or(Ok(None), |aliases| endpoint(aliases, name));
         Ok(Self {
             issuer: issuer.into(),
+            mtls_token_endpoint: alias("token_endpoint")?,
+            mtls_introspection_endpoint: alias("introspection_endpoint")?,
             jwks_uri: endpoint(&document, "jwks_uri")?,
             token_endpoint: endpoint(&document, "token_endpoint")?,
             introspection_endpoint: endpoint(&document, "introspection_endpoint")?,
@@ -123,6 +133,18 @@ impl Metadata {
     /// The introspection endpoint (RFC 7662).
     pub fn introspection_endpoint(&self) -> Option<&str> {
         self.introspection_endpoint.as_deref()
+    }
+
+    /// The token endpoint for clients that authenticate in TLS, from `mtls_endpoint_aliases`, or else the usual one (RFC
+    /// 8705 §5).
+    pub fn mtls_token_endpoint(&self) -> Option<&str> {
+        self.mtls_token_endpoint.as_deref().or(self.token_endpoint())
+    }
+
+    /// The introspection endpoint for clients that authenticate in TLS, from `mtls_endpoint_aliases`, or else the usual
+    /// one (RFC 8705 §5).
+    pub fn mtls_introspection_endpoint(&self) -> Option<&str> {
+        self.mtls_introspection_endpoint.as_deref().or(self.introspection_endpoint())
     }
 
     /// The revocation endpoint (RFC 7009).

@@ -1,6 +1,8 @@
 //! Token profiles as data: what an access token of one kind of issuer looks like, and what tells it from the other
 //! tokens that the same keys sign.
 
+mod providers;
+
 use std::borrow::Cow;
 
 use crate::error::Rejection;
@@ -19,6 +21,19 @@ pub enum Mark {
     OneOf(Text, Vec<Text>),
     /// The only audience is the client itself, as in an ID token.
     AudienceIsClient,
+    /// Each of these, and there is one.
+    All(Vec<Mark>),
+}
+
+/// Whether a kind of issuer has an endpoint that says what has become of a token (RFC 7662).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
+#[non_exhaustive]
+pub enum IntrospectionOffer {
+    /// It has one, or may have one.
+    #[default]
+    Possible,
+    /// It has none: its tokens are verified locally, and only events tell of a revocation before `exp`.
+    None,
 }
 
 /// How a member counts that should be a text and is something else.
@@ -46,6 +61,9 @@ impl Mark {
                 }
                 _ => false,
             }),
+            Self::All(marks) => {
+                !marks.is_empty() && marks.iter().all(|mark| mark.borne_by(members, client, odd))
+            }
         }
     }
 }
@@ -76,6 +94,10 @@ pub struct TokenProfile {
     pub client_claims: Vec<Text>,
     /// RFC 6901 pointers to arrays of role names; all that are there count.
     pub roles: Vec<Text>,
+    /// Whether this kind of issuer can be asked about a token.
+    pub introspection: IntrospectionOffer,
+    /// Whether these are ID tokens: they say who calls and nothing of what he may do.
+    pub id_tokens: bool,
 }
 
 fn texts(list: &[&'static str]) -> Vec<Text> {
@@ -114,9 +136,12 @@ fn foreign_marks() -> Vec<Mark> {
 fn refused_answers() -> Vec<Mark> {
     let mut kinds = texts(OTHER_KINDS);
     kinds.push(Cow::Borrowed("n_a"));
+    // Hashes of what came beside an ID token (OpenID Connect Core §3.1.3.6, §3.3.2.11) stand in nothing else.
+    let hashes = ["at_hash", "c_hash", "s_hash"].map(|name| Mark::Present(Cow::Borrowed(name)));
     ["token_type", "token_use", "typ"]
         .into_iter()
         .map(|name| Mark::OneOf(Cow::Borrowed(name), kinds.clone()))
+        .chain(hashes)
         .collect()
 }
 
@@ -136,6 +161,8 @@ impl TokenProfile {
             scope_arrays: false,
             client_claims: texts(&["client_id"]),
             roles: texts(&["/roles"]),
+            introspection: IntrospectionOffer::Possible,
+            id_tokens: false,
         }
     }
 
@@ -157,6 +184,8 @@ impl TokenProfile {
             scope_arrays: true,
             client_claims: texts(&["client_id", "azp", "cid", "appid"]),
             roles: texts(&["/roles"]),
+            introspection: IntrospectionOffer::Possible,
+            id_tokens: false,
         }
     }
 
@@ -205,12 +234,18 @@ impl TokenProfile {
             "generic" => Self::generic(),
             "keycloak" => Self::keycloak(),
             "hydra" => Self::hydra(),
+            "auth0" => Self::auth0(),
+            "okta" => Self::okta(),
+            "entra" => Self::entra(),
+            "cognito" => Self::cognito(),
+            "google-id-token" => Self::google_id_token(),
             _ => return None,
         })
     }
 
     /// The names that [`by_name`](Self::by_name) knows.
-    pub const NAMES: &'static [&'static str] = &["at+jwt", "generic", "keycloak", "hydra"];
+    pub const NAMES: &'static [&'static str] =
+        &["at+jwt", "generic", "keycloak", "hydra", "auth0", "okta", "entra", "cognito", "google-id-token"];
 
     /// Whether the header's `typ` is one of this profile's (RFC 9068 §4, RFC 8725 §3.11).
     ///

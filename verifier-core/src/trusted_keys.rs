@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::algorithm::Algorithm;
 use crate::error::{Rejection, Unavailable};
 use crate::key::VerificationKey;
-use crate::time::Now;
+use crate::time::{Instant, Now};
 use crate::verifier::Asked;
 
 /// What is known of a key.
@@ -23,5 +23,15 @@ pub enum Lookup {
 /// The keys that an issuer signs with at present.
 pub trait TrustedKeys: fmt::Debug + Send + Sync + 'static {
     /// The key with this `kid` for this algorithm; asks the issuer where that is called for and allowed.
-    fn key<'a>(&'a self, kid: Option<&str>, algorithm: Algorithm, now: Now) -> Asked<'a, Lookup>;
+    ///
+    /// `now` is when the caller came, and what the age of the keys is judged against. He waits until `deadline` at most,
+    /// if there is one; then he gets what can be said without waiting, or [`Lookup::Unavailable`] with
+    /// `DeadlineExceeded`. Without a deadline the wait is bounded by the time limits of the source alone.
+    fn key<'a>(
+        &'a self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        now: Now,
+        deadline: Option<Instant>,
+    ) -> Asked<'a, Lookup>;
 }

@@ -43,7 +43,7 @@ pub enum Outcome {
     /// The server answered as the protocol says.
     Answered,
     /// It didn't. Counted against it only if [`Unavailable::is_server_failure`]. `RefusedByServer`,
-    /// `CredentialsRefused` and `Redirected` are answers, which show that it is alive; all other reasons say nothing.
+    /// `CredentialsRefused`, `Redirected` and the three about signed answers are answers, which show that it is alive; all other reasons say nothing.
     /// A `Retry-After` of a 429 or 503 closes the door for that long, up to [`MAX_RETRY_AFTER`].
     Failed(Unavailable),
 }

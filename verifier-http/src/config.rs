@@ -11,6 +11,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use url::Url;
 
+use crate::client_certificate::{self, ClientCertificate, PemSource};
 use crate::connect::ConnectLimit;
 use crate::origin::{Detours, Origin};
 use crate::transport::ReqwestTransport;
@@ -46,6 +47,7 @@ pub struct TransportConfig {
     roots: Roots,
     ca_file: Option<PathBuf>,
     ca_pem: Vec<u8>,
+    client_certificate: Option<ClientCertificate>,
     proxy: Option<String>,
     connect: Vec<(String, String)>,
     user_agent: String,
@@ -60,6 +62,7 @@ impl TransportConfig {
             roots: Roots::default(),
             ca_file: None,
             ca_pem: Vec::new(),
+            client_certificate: None,
             proxy: None,
             connect: Vec::new(),
             user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -84,6 +87,14 @@ impl TransportConfig {
     pub fn ca_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.ca_pem.extend_from_slice(pem.as_ref());
         self.ca_pem.push(b'\n');
+        self
+    }
+
+    /// Shows this certificate to servers that ask for one (RFC 8705 §2): the chain, the client's own first, and the
+    /// private key in PKCS#8, PKCS#1 or SEC 1, all in PEM. Both are read when the transport is built; a renewed
+    /// certificate needs another transport. Other blocks, such as the key in the chain's file, are passed over.
+    pub fn client_certificate(mut self, chain: PemSource, key: PemSource) -> Self {
+        self.client_certificate = Some(ClientCertificate { chain, key });
         self
     }
 
@@ -127,6 +138,7 @@ impl TransportConfig {
     /// A [`BuildError`] that names the part at fault.
     pub fn build(self) -> Result<ReqwestTransport, BuildError> {
         let certificates = self.certificates()?;
+        let identity = self.client_certificate.as_ref().map(client_certificate::load).transpose()?;
         let user_agent = HeaderValue::try_from(&self.user_agent).map_err(|_| BuildError::UserAgent)?;
         let detours = self.detours()?;
         let proxy = self.proxy.as_deref().map(parse_proxy).transpose()?;
@@ -149,6 +161,10 @@ impl TransportConfig {
                 .http2_keep_alive_interval(Duration::from_secs(HTTP2_PING_SECONDS))
                 .http2_keep_alive_timeout(Duration::from_secs(HTTP2_PING_SECONDS))
                 .connector_layer(ConnectLimit);
+            let builder = match &identity {
+                Some(identity) => builder.identity(identity.clone()),
+                None => builder,
+            };
             match self.roots {
                 Roots::System => builder.tls_certs_merge(certificates.iter().cloned()),
                 Roots::Given | Roots::None => builder.tls_certs_only(certificates.iter().cloned()),
@@ -224,6 +240,7 @@ impl fmt::Debug for TransportConfig {
             .field("roots", &self.roots)
             .field("ca_file", &self.ca_file)
             .field("ca_pem", &self.ca_pem.len())
+            .field("client_certificate", &self.client_certificate)
             .field("proxy", &self.proxy.as_ref().map(|_| "[redacted]"))
             .field("connect", &self.connect)
             .field("user_agent", &self.user_agent)
@@ -289,6 +306,23 @@ pub enum BuildError {
     NoRoots,
     /// Roots are given, and [`Roots::None`] says not to trust any.
     RootsUnused,
+    /// The client's certificate or key can't be read.
+    ClientFileUnreadable {
+        /// The part at fault: `client_certificate` or `client_key`.
+        part: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        kind: io::ErrorKind,
+    },
+    /// There is no certificate where the client's chain should be.
+    NoClientCertificate,
+    /// There is not exactly one private key where the client's should be.
+    NoClientKey,
+    /// The client's key is encrypted.
+    ClientKeyEncrypted,
+    /// Certificate and key of the client don't belong together, or the key is of a kind that TLS doesn't take.
+    ClientKeyMismatch,
     /// `proxy` is no `http` or `https` URL of a host and nothing more.
     Proxy,
     /// A side of `connect` is not an origin.
@@ -316,6 +350,17 @@ impl fmt::Display for BuildError {
             Self::RootsUnused => {
                 f.write_str("ca_file or ca_pem is given, but roots = none says that nobody is trusted")
             }
+            Self::ClientFileUnreadable { part, path, kind } => {
+                write!(f, "{part} ({}) can't be read: {kind}", path.display())
+            }
+            Self::NoClientCertificate => f.write_str("client_certificate holds no PEM certificate that can be read"),
+            Self::NoClientKey => f.write_str("client_key must hold exactly one PEM private key"),
+            Self::ClientKeyEncrypted => {
+                f.write_str("client_key is encrypted; decrypt it, and protect the file instead")
+            }
+            Self::ClientKeyMismatch => f.write_str(
+                "client_key is not the key of client_certificate, or of a kind that TLS doesn't take",
+            ),
             Self::Proxy => f.write_str("proxy must be an http or https URL of a host, like http://proxy:3128"),
             Self::NotAnOrigin => f.write_str(
                 "connect must send an origin to an origin, like https://idp.example.com to http://keycloak:8080",

@@ -66,7 +66,7 @@ pub(crate) enum Status {
     Inactive,
     /// Active, but not for us.
     Unacceptable(Rejection),
-    /// The server won't answer for this token.
+    /// The server won't answer for this token, or says of it what can't be read.
     Refused(Unavailable),
 }
 

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use verifier_core::algorithm::Algorithm;
+use verifier_core::policy::MAX_LEEWAY;
 use verifier_core::transport::Limits;
 use verifier_core::upstream::{InvalidUpstreamConfig, UpstreamConfig};
 
 use crate::client_auth::{ClientAuth, SecretError};
 use crate::retention::Retention;
+use crate::signed::SignedAnswers;
 
 /// Greatest age of an answer behind an acceptance, by default.
 pub const DEFAULT_FRESHNESS: Duration = Duration::from_secs(60);
@@ -95,6 +98,8 @@ pub struct IntrospectionConfig {
     pub limits: Limits,
     /// Concurrency, waiting, retries and circuit breaker.
     pub upstream: UpstreamConfig,
+    /// Demands answers that the issuer has signed (RFC 9701); by default answers are plain JSON.
+    pub signed_answers: Option<SignedAnswers>,
     /// Whether `token_type_hint=access_token` is sent (RFC 7662 §2.1); yes by default.
     pub token_type_hint: bool,
     /// Further form parameters, such as Hydra's `scope`. Answers are kept under them.
@@ -119,6 +124,7 @@ impl IntrospectionConfig {
                 body: DEFAULT_BODY_LIMIT,
             },
             upstream: UpstreamConfig::default(),
+            signed_answers: None,
             token_type_hint: true,
             parameters: Vec::new(),
             headers: Vec::new(),
@@ -186,6 +192,7 @@ impl fmt::Debug for IntrospectionConfig {
             .field("cache", &self.cache)
             .field("limits", &self.limits)
             .field("upstream", &self.upstream)
+            .field("signed_answers", &self.signed_answers)
             .field("token_type_hint", &self.token_type_hint)
             .field("parameters", &names(&self.parameters))
             .field("headers", &names(&self.headers))
@@ -208,6 +215,11 @@ pub enum BuildError {
         /// Its name.
         name: String,
     },
+    /// A further parameter of the grant bears a name that is ours.
+    ReservedGrantParameter {
+        /// Its name.
+        name: String,
+    },
     /// A further header bears a name that is ours.
     ReservedHeader {
         /// Its name.
@@ -217,6 +229,19 @@ pub enum BuildError {
     InvalidHeader {
         /// Its name.
         name: String,
+    },
+    /// Signed answers can't be demanded with an HMAC algorithm: keys are the issuer's, and published.
+    SymmetricAnswers {
+        /// What was asked for.
+        algorithm: Algorithm,
+    },
+    /// Signed answers are for somebody, and neither an audience nor a client identifier says who we are.
+    NoAnswerAudience,
+    /// More clock difference is to be forgiven to signed answers than
+    /// [`MAX_LEEWAY`](verifier_core::policy::MAX_LEEWAY).
+    AnswerLeewayTooLong {
+        /// What was asked for.
+        leeway: Duration,
     },
     /// `negative_ttl` is over [`MAX_NEGATIVE_TTL`].
     NegativeTtlTooLong {
@@ -259,11 +284,25 @@ impl fmt::Display for BuildError {
             Self::ReservedParameter { name } => {
                 write!(f, "parameters: {name:?} is empty, or a parameter of the introspection request itself")
             }
+            Self::ReservedGrantParameter { name } => write!(
+                f,
+                "client_credentials.parameters: {name:?} is empty, or a parameter of the token request itself"
+            ),
             Self::ReservedHeader { name } => {
                 write!(f, "headers: {name:?} is set by the introspection request itself")
             }
             Self::InvalidHeader { name } => {
                 write!(f, "headers: {name:?} is no header name, or its value can't be sent")
+            }
+            Self::SymmetricAnswers { algorithm } => write!(
+                f,
+                "signed_answers.algorithm: {algorithm} is for shared secrets, and answers are checked with the issuer's published keys"
+            ),
+            Self::NoAnswerAudience => f.write_str(
+                "signed_answers.audience: is needed, since no client_id says who we are: an answer that is for nobody could be anybody's",
+            ),
+            Self::AnswerLeewayTooLong { leeway } => {
+                write!(f, "signed_answers.leeway: {leeway:?} is over the greatest allowed, {MAX_LEEWAY:?}")
             }
             Self::NegativeTtlTooLong { negative_ttl } => write!(
                 f,

@@ -13,12 +13,14 @@ use verifier_core::transport::Limits;
 use verifier_core::upstream::{Outcome, RetryCause};
 
 use crate::answers::{Record, Status};
+use crate::client_auth::{Aim, Presented};
 use crate::introspector::{Inner, Question};
 use crate::response::{self, Reading};
 use crate::retention::is_fresh;
 
 impl Inner {
-    /// Asks, and keeps the answer. What concerns one token alone, the server's refusal to answer, is an answer here.
+    /// Asks, and keeps the answer. What concerns one token alone is an answer here: the server's refusal to tell of it,
+    /// or that it says of it what can't be read.
     pub(crate) async fn fly(
         &self,
         question: &Question,
@@ -34,28 +36,35 @@ impl Inner {
             return Err(why);
         }
         let permit = self.upstream.enter(question.priority, None).await?;
-        let asked = match self.place.find().await {
-            Ok(uri) => {
+        let asked = match self.approach().await {
+            Ok((uri, presented)) => {
                 // In this order: an event between the two counts as one that the answer may not know of.
                 let noted = self.answers.log().sequence();
                 let as_of = departure.leave();
-                self.exchange(&uri, question, as_of).await.map(|status| (as_of, noted, status))
+                let status = self.exchange(&uri, presented, question, as_of).await;
+                status.map(|status| (as_of, noted, status))
             }
-            Err(unfound) => Err(unfound),
+            Err(failed) => Err(failed),
         };
         let now = self.env.clock.now().monotonic;
         let (as_of, noted, status) = match asked {
             Ok(answered) => {
                 permit.report(match answered.2 {
-                    Status::Refused(why) => Outcome::Failed(why),
+                    // The upstream knows whom a refusal is held against: nobody.
+                    Status::Refused(why) if why.reason() == UnavailableReason::RefusedByServer => {
+                        Outcome::Failed(why)
+                    }
                     _ => Outcome::Answered,
                 });
                 answered
             }
-            Err(failure) => {
-                permit.report(Outcome::Failed(failure));
-                self.events.failed(self.rules.issuer(), failure, now);
-                return Err(failure);
+            Err(Failed { why, stage }) => {
+                permit.report(Outcome::Failed(why));
+                match stage {
+                    Stage::Credentials => self.events.no_credentials(self.rules.issuer(), why, now),
+                    Stage::Call => self.events.failed(self.rules.issuer(), why, now),
+                }
+                return Err(why);
             }
         };
         self.note(&status, question, previous.as_deref(), now);
@@ -106,7 +115,12 @@ impl Inner {
 
     fn note(&self, status: &Status, question: &Question, previous: Option<&Record>, now: Instant) {
         match status {
-            Status::Refused(why) => return self.events.failed(self.rules.issuer(), *why, now),
+            Status::Refused(why) => {
+                self.events.refused(self.rules.issuer(), question.key.token, *why, now);
+                if why.reason() == UnavailableReason::RefusedByServer {
+                    return;
+                }
+            }
             Status::Active(_) => self.events.active(),
             Status::Unacceptable(why) => {
                 self.events.active();
@@ -117,8 +131,11 @@ impl Inner {
             Status::Inactive => {
                 // A token that was called inactive before says nothing new.
                 let again = previous.is_some_and(|record| matches!(record.status, Status::Inactive));
-                if question.verified.is_some() && !again {
-                    self.events.inactive_though_valid(self.rules.issuer(), question.key.token, now);
+                let (issuer, token) = (self.rules.issuer(), question.key.token);
+                match (again, question.verified) {
+                    (true, _) => {}
+                    (false, Some(_)) => self.events.inactive_though_valid(issuer, token, now),
+                    (false, None) => self.events.inactive_and_unknown(issuer, token, now),
                 }
             }
             Status::Lapsed => {}
@@ -126,24 +143,53 @@ impl Inner {
         self.events.answered();
     }
 
+    /// Whatever may have to be asked for before the question can be put: it must not make the answer look old.
+    async fn approach(&self) -> Result<(Uri, Presented), Failed> {
+        let uri = self.place.find().await?;
+        let presented = self.present(&uri).await?;
+        Ok((uri, presented))
+    }
+
+    async fn present(&self, uri: &Uri) -> Result<Presented, Failed> {
+        let aim = Aim { issuer: self.rules.issuer(), endpoint: uri, now: self.env.clock.now().wall };
+        let presented = self.credentials.present(&aim).await;
+        presented.map_err(|why| Failed { why, stage: Stage::Credentials })
+    }
+
     /// The attempts of one call, all within its total time.
-    async fn exchange(&self, uri: &Uri, question: &Question, as_of: Now) -> Result<Status, Unavailable> {
+    async fn exchange(
+        &self,
+        uri: &Uri,
+        first: Presented,
+        question: &Question,
+        as_of: Now,
+    ) -> Result<Status, Failed> {
         let deadline = as_of.monotonic.plus(self.limits.total);
         let mut renewed = false;
         let mut attempt = 0;
+        let mut next = Some(first);
         loop {
-            let presented = self.credentials.present()?;
+            let presented = match next.take() {
+                Some(presented) => presented,
+                None => self.present(uri).await?, // anew: an assertion is good for one attempt
+            };
             let request = self.form.request(uri, question.token.borrow().as_str(), &presented);
             let left = deadline.since(self.env.clock.now().monotonic);
             if left.is_zero() {
-                return Err(UnavailableReason::TimedOut.into());
+                return Err(Unavailable::new(UnavailableReason::TimedOut).into());
             }
             let limits = Limits { connect: self.limits.connect.min(left), total: left, ..self.limits };
             let (cause, failure) = match self.transport.send(request, limits).await {
                 Ok(response) => {
-                    let now = self.env.clock.now().wall;
-                    match response::read(response.status(), response.headers(), response.body(), now) {
-                        Ok(reading) => return self.judge(reading),
+                    let read = match &self.signed {
+                        Some(signed) => signed.read(&response, as_of, &*self.env.clock, deadline).await,
+                        None => {
+                            let now = self.env.clock.now().wall;
+                            response::read(response.status(), response.headers(), response.body(), now)
+                        }
+                    };
+                    match read {
+                        Ok(reading) => return Ok(self.judge(reading)?),
                         Err(why) => (RetryCause::of_status(response.status().as_u16()), why),
                     }
                 }
@@ -164,11 +210,11 @@ impl Inner {
                 self.upstream.retry_decision(attempt, cause, failure.retry_after(), Some(deadline))
             });
             match rest {
-                None => return Err(failure),
+                None => return Err(failure.into()),
                 Some(Duration::ZERO) => {}
                 Some(rest) => match self.env.runtime.sleep(rest) {
                     Ok(timer) => timer.await,
-                    Err(_) => return Err(failure),
+                    Err(_) => return Err(failure.into()),
                 },
             }
         }
@@ -177,11 +223,34 @@ impl Inner {
     fn judge(&self, reading: Reading) -> Result<Status, Unavailable> {
         match reading {
             Reading::Inactive => Ok(Status::Inactive),
+            Reading::Oversized => Ok(Status::Refused(UnavailableReason::UnreadableAnswer.into())),
             Reading::Active(answer) => match Facts::from_answer(answer, &self.rules) {
                 Ok(facts) => Ok(Status::Active(Arc::new(facts))),
                 Err(AnswerError::Rejected(why)) => Ok(Status::Unacceptable(why)),
-                Err(AnswerError::Unreadable) => Err(UnavailableReason::UnreadableAnswer.into()),
+                // The server speaks the protocol. What it says of one token, whose claims its client may have a say
+                // in, is no trouble for others.
+                Err(AnswerError::Unreadable) => {
+                    Ok(Status::Refused(UnavailableReason::UnreadableAnswer.into()))
+                }
             },
         }
+    }
+}
+
+/// No answer, and in which part of the way that showed.
+struct Failed {
+    why: Unavailable,
+    stage: Stage,
+}
+
+enum Stage {
+    /// There was nothing to authenticate with.
+    Credentials,
+    Call,
+}
+
+impl From<Unavailable> for Failed {
+    fn from(why: Unavailable) -> Self {
+        Self { why, stage: Stage::Call }
     }
 }

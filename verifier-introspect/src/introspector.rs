@@ -20,18 +20,19 @@ use verifier_core::revocation::RevocationLog;
 use verifier_core::runtime::Env;
 use verifier_core::single_flight::{FlightEnd, SingleFlight};
 use verifier_core::time::{Instant, Now};
-use verifier_core::token::{AccessToken, Digest, OwnedToken};
+use verifier_core::token::{AccessToken, Digest, OwnedToken, Shape};
 use verifier_core::transport::{HttpTransport, Limits};
 use verifier_core::upstream::{Priority, Upstream};
 use verifier_core::verifier::Asked;
 
 use crate::answers::{Answers, Key, Record, Status};
-use crate::client_auth::Credentials;
+use crate::client_auth::{Credentials, Surroundings};
 use crate::config::{BuildError, IntrospectionConfig};
 use crate::events::Events;
-use crate::place::{EndpointSource, Place};
+use crate::place::{EndpointSource, Place, Wanted};
 use crate::request::RequestForm;
 use crate::retention::{Retention, is_fresh, wants_refresh};
+use crate::signed::{self, SignedReader};
 
 /// How often a caller asks anew because what came was overtaken by a revocation event, or too old for him.
 const ROUNDS: u32 = 4;
@@ -47,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) place: Place,
     pub(crate) form: RequestForm,
     pub(crate) credentials: Credentials,
+    /// Present if only signed answers count.
+    pub(crate) signed: Option<SignedReader>,
     pub(crate) transport: Arc<dyn HttpTransport>,
     pub(crate) env: Env,
     pub(crate) limits: Limits,
@@ -92,29 +95,47 @@ impl IntrospectorBuilder {
     pub fn build(self) -> Result<Introspector, BuildError> {
         let Self { rules, endpoint, config, transport, env, answers, log } = self;
         config.validate()?;
-        let form = RequestForm::new(config.token_type_hint, &config.parameters, &config.headers)?;
+        let form = RequestForm::new(config.token_type_hint, &config.parameters, &config.headers)?
+            .for_signed_answers(config.signed_answers.is_some());
+        let signed = config
+            .signed_answers
+            .clone()
+            .map(|wanted| SignedReader::new(wanted, config.client_auth.client_id(), &rules))
+            .transpose()?;
         let upstream = Upstream::new(env.clone(), config.upstream).map_err(BuildError::Upstream)?;
-        // Waiting for a slot, finding the address, one call: a flight that takes longer has lost its runtime.
+        // Waiting for a slot, finding the address, one call, and the same for a token: a flight that takes longer has
+        // lost its runtime.
         let overdue = config
             .upstream
             .max_wait
-            .saturating_add(config.limits.total.saturating_mul(4))
+            .saturating_add(config.limits.total.saturating_mul(8))
             .saturating_add(OVERDUE_MARGIN);
         let place_name = match &endpoint {
             EndpointSource::Fixed(endpoint) => endpoint.as_str().to_owned(),
             EndpointSource::Discovered { discovery, .. } => format!("discovered from {}", discovery.issuer()),
         };
-        let place = Place::new(endpoint, &env, overdue)?;
+        let by_tls = config.client_auth.is_by_tls();
+        let wanted = if by_tls { Wanted::MtlsIntrospection } else { Wanted::Introspection };
+        let place = Place::new(endpoint, wanted, &env, overdue)?;
         let retention = config.retention();
-        let credentials = Credentials::load(config.client_auth)?;
+        let around = Surroundings {
+            issuer: Arc::clone(rules.issuer()),
+            transport: Arc::clone(&transport),
+            env: env.clone(),
+            limits: config.limits,
+            upstream: upstream.clone(),
+            overdue,
+        };
+        let credentials = Credentials::load(config.client_auth, around)?;
         let answers =
             answers.unwrap_or_else(|| Arc::new(Answers::new(config.cache, log.unwrap_or_default())));
-        let scope = scope(&rules, &place_name, &credentials, &form);
+        let scope = scope(&rules, &place_name, &credentials, &form, signed.as_ref());
         Ok(Introspector(Arc::new(Inner {
             rules,
             place,
             form,
             credentials,
+            signed,
             transport,
             flights: SingleFlight::new(env.clone(), overdue),
             env,
@@ -129,13 +150,20 @@ impl IntrospectorBuilder {
 }
 
 /// Whatever an answer, or its reading, depends on beside the token.
-fn scope(rules: &IssuerRules, place: &str, credentials: &Credentials, form: &RequestForm) -> Digest {
+fn scope(
+    rules: &IssuerRules,
+    place: &str,
+    credentials: &Credentials,
+    form: &RequestForm,
+    signed: Option<&SignedReader>,
+) -> Digest {
     let (method, who) = credentials.scope();
     // What is read from an answer depends on issuer names and profile; their debug form is whole.
     let rules = format!("{rules:?}");
     let parts: Vec<&[u8]> = [rules.as_bytes(), place.as_bytes(), method.as_bytes(), &who]
         .into_iter()
         .chain(form.scope())
+        .chain(signed.into_iter().flat_map(SignedReader::scope))
         .collect();
     Digest::of_parts(&parts)
 }
@@ -220,19 +248,17 @@ impl Introspector {
         verified: Option<&Verified>,
     ) -> Look {
         let key = self.key(token);
-        let mut last = None;
         let mut known = false;
         if let Some(record) = self.0.answers.latest(&key, arrival) {
             match &record.status {
                 Status::Active(_) => {
                     known = true;
                     // What an event may have ended is known no more, whatever its age.
-                    if !record.is_touched(self.log(), verified.map(|it| &it.who), key.token) {
-                        if is_fresh(record.as_of, arrival, freshness) {
-                            self.nudge(token, &record, arrival, freshness, verified);
-                            return Look::Answer(record);
-                        }
-                        last = Some(record);
+                    if !record.is_touched(self.log(), verified.map(|it| &it.who), key.token)
+                        && is_fresh(record.as_of, arrival, freshness)
+                    {
+                        self.nudge(token, &record, arrival, freshness, verified);
+                        return Look::Answer(record);
                     }
                 }
                 Status::Lapsed => known = record.is_kept(arrival),
@@ -240,13 +266,12 @@ impl Introspector {
                     if record.is_kept(arrival) {
                         return Look::Answer(record);
                     }
-                    last = Some(record);
                 }
                 Status::Refused(_) => {}
             }
         }
         match self.0.answers.refusal(&key, arrival) {
-            Some(why) => Look::Refused { why, last },
+            Some(why) => Look::Refused { why },
             None => Look::Ask { known },
         }
     }
@@ -354,7 +379,10 @@ impl Introspector {
         verified: Option<Verified>,
         known: bool,
     ) -> Result<Question, Rejection> {
-        token.shape()?;
+        // RFC 9701 §8.1: what was said of a token is no token, whatever some server may make of it.
+        if matches!(token.shape()?, Shape::Jwt(jwt) if jwt.header().is_type(signed::TYPE)) {
+            return Err(Rejection::WrongType);
+        }
         let priority = if known || verified.is_some() { Priority::Known } else { Priority::Unknown };
         let (key, token) = (self.key(token), token.to_owned_token());
         Ok(Question { key, token, arrival, freshness, verified, priority })
@@ -366,8 +394,8 @@ impl Introspector {
 pub(crate) enum Look {
     /// An answer that will do.
     Answer(Arc<Record>),
-    /// The server refused to answer for it a short while ago.
-    Refused { why: Unavailable, last: Option<Arc<Record>> },
+    /// The server refused to answer for it a short while ago, or said of it what can't be read.
+    Refused { why: Unavailable },
     /// Nothing that will do. `known`: it was active when last asked.
     Ask { known: bool },
 }

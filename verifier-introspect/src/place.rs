@@ -1,4 +1,4 @@
-//! Where the introspection endpoint is.
+//! Where the introspection endpoint is, and the token endpoint.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -8,6 +8,7 @@ use http::Uri;
 use verifier_core::discovery::Discovery;
 use verifier_core::endpoint::{Endpoint, Schemes};
 use verifier_core::error::{Unavailable, UnavailableReason};
+use verifier_core::metadata::Metadata;
 use verifier_core::runtime::Env;
 use verifier_core::single_flight::{SingleFlight, Ticket};
 use verifier_core::time::Instant;
@@ -33,6 +34,27 @@ pub enum EndpointSource {
     },
 }
 
+/// Which of the issuer's endpoints is meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wanted {
+    Introspection,
+    Token,
+    /// The same for a client that authenticates in TLS (RFC 8705 §5).
+    MtlsIntrospection,
+    MtlsToken,
+}
+
+impl Wanted {
+    fn among(self, metadata: &Metadata) -> Option<&str> {
+        match self {
+            Self::Introspection => metadata.introspection_endpoint(),
+            Self::Token => metadata.token_endpoint(),
+            Self::MtlsIntrospection => metadata.mtls_introspection_endpoint(),
+            Self::MtlsToken => metadata.mtls_token_endpoint(),
+        }
+    }
+}
+
 type Found = Result<Uri, Unavailable>;
 
 /// The address, once it is known.
@@ -46,20 +68,26 @@ struct Inner {
 }
 
 struct Search {
+    wanted: Wanted,
     discovery: Discovery,
     schemes: Schemes,
     allow_foreign_site: bool,
 }
 
 impl Place {
-    pub(crate) fn new(source: EndpointSource, env: &Env, overdue: Duration) -> Result<Self, BuildError> {
+    pub(crate) fn new(
+        source: EndpointSource,
+        wanted: Wanted,
+        env: &Env,
+        overdue: Duration,
+    ) -> Result<Self, BuildError> {
         let (known, search) = match source {
             EndpointSource::Fixed(endpoint) => {
                 let uri = endpoint.as_str().parse::<Uri>().map_err(|_| BuildError::Endpoint)?;
                 (OnceLock::from(uri), None)
             }
             EndpointSource::Discovered { discovery, schemes, allow_foreign_site } => {
-                (OnceLock::new(), Some(Search { discovery, schemes, allow_foreign_site }))
+                (OnceLock::new(), Some(Search { wanted, discovery, schemes, allow_foreign_site }))
             }
         };
         Ok(Self(Arc::new(Inner { known, search, flights: SingleFlight::new(env.clone(), overdue) })))
@@ -97,7 +125,7 @@ impl Search {
     async fn ask(&self) -> Found {
         let misconfigured = || Unavailable::new(UnavailableReason::Misconfigured);
         let metadata = self.discovery.metadata().await?;
-        let text = metadata.introspection_endpoint().ok_or_else(misconfigured)?;
+        let text = self.wanted.among(&metadata).ok_or_else(misconfigured)?;
         let endpoint = Endpoint::parse(text, self.schemes).map_err(|_| misconfigured())?;
         if !self.allow_foreign_site && !endpoint.is_on_site_of(self.discovery.issuer()) {
             return Err(misconfigured());

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::client_auth::Presented;
 use crate::config::BuildError;
 use crate::encode::{encoded_len, percent_encode};
+use crate::signed;
 
 /// Form parameters that are ours: no configured one may bear their name, twice in a form is an attack.
 const OWN_PARAMETERS: [&str; 7] = [
@@ -37,6 +38,7 @@ const OWN_HEADERS: [HeaderName; 9] = [
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestForm {
     token_type_hint: bool,
+    signed_answers: bool,
     parameters: Vec<(String, String)>,
     headers: HeaderMap,
 }
@@ -68,7 +70,13 @@ impl RequestForm {
             value.set_sensitive(true);
             map.append(header, value);
         }
-        Ok(Self { token_type_hint, parameters: parameters.to_vec(), headers: map })
+        Ok(Self { token_type_hint, signed_answers: false, parameters: parameters.to_vec(), headers: map })
+    }
+
+    /// The same, asking for signed answers and for nothing else: a list of media types would leave it to the server,
+    /// and to whoever sits before it, to sign or not (RFC 9701 §4).
+    pub(crate) fn for_signed_answers(self, signed_answers: bool) -> Self {
+        Self { signed_answers, ..self }
     }
 
     /// Whatever an answer may depend on, for the scope under which it is kept.
@@ -88,45 +96,49 @@ impl RequestForm {
     /// The request for one token. Its body and its `Authorization` are wiped with their last clone; what the transport
     /// copies out of them on the way to the socket is beyond our reach.
     pub(crate) fn request(&self, endpoint: &Uri, token: &str, presented: &Presented) -> Request<Bytes> {
-        let mut request = Request::new(self.body(token, presented));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = endpoint.clone();
-        let headers = request.headers_mut();
-        headers.extend(self.headers.clone());
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        if let Some(value) = &presented.authorization {
-            headers.insert(header::AUTHORIZATION, value.clone());
+        let mut request = post(endpoint, self.body(token, presented), presented);
+        request.headers_mut().extend(self.headers.clone());
+        if self.signed_answers {
+            request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(signed::MEDIA_TYPE));
         }
         request
     }
 
     fn body(&self, token: &str, presented: &Presented) -> Bytes {
-        let client = presented.form.as_ref().map(|(id, secret)| (&**id, secret.expose()));
         let hint = self.token_type_hint.then_some(("token_type_hint", "access_token"));
-        let fields = || {
-            std::iter::once(("token", token))
-                .chain(hint)
-                .chain(
-                    client
-                        .into_iter()
-                        .flat_map(|(id, secret)| [("client_id", id), ("client_secret", secret)]),
-                )
-                .chain(self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-        };
-        let room = fields().map(|(name, value)| encoded_len(name) + encoded_len(value) + 2).sum();
-        let mut body = Zeroizing::new(Vec::with_capacity(room));
-        for (name, value) in fields() {
-            if !body.is_empty() {
-                body.push(b'&');
-            }
-            percent_encode(name, &mut body);
-            body.push(b'=');
-            percent_encode(value, &mut body);
-        }
-        Bytes::from_owner(body)
+        let parameters = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        form(std::iter::once(("token", token)).chain(hint).chain(presented.fields()).chain(parameters))
     }
+}
+
+/// A form sent to an endpoint of the authorization server, with the `Authorization` that is presented there.
+pub(crate) fn post(endpoint: &Uri, body: Bytes, presented: &Presented) -> Request<Bytes> {
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = endpoint.clone();
+    let headers = request.headers_mut();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    if let Some(value) = &presented.authorization {
+        headers.insert(header::AUTHORIZATION, value.clone());
+    }
+    request
+}
+
+/// These fields as a form, wiped with its last clone.
+pub(crate) fn form<'a>(fields: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Bytes {
+    let room = fields.clone().map(|(name, value)| encoded_len(name) + encoded_len(value) + 2).sum();
+    let mut body = Zeroizing::new(Vec::with_capacity(room));
+    for (name, value) in fields {
+        if !body.is_empty() {
+            body.push(b'&');
+        }
+        percent_encode(name, &mut body);
+        body.push(b'=');
+        percent_encode(value, &mut body);
+    }
+    Bytes::from_owner(body)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, StatusCode, header};
 use verifier_core::error::{Unavailable, UnavailableReason};
-use verifier_core::json::{Json, JsonLimits, Object};
+use verifier_core::json::{Json, JsonError, JsonLimits, Object};
 use verifier_core::time::WallTime;
 use verifier_core::upstream::MAX_RETRY_AFTER;
 
@@ -16,6 +16,8 @@ pub enum Reading {
     Active(Object),
     /// Not active. Other members are not looked at (RFC 7662 §2.2: there should be none).
     Inactive,
+    /// An object, larger or deeper than is read: what this token's claims are, and no trouble for others.
+    Oversized,
 }
 
 /// Reads a response. `now` dates a `Retry-After` that is a date.
@@ -59,7 +61,18 @@ pub fn read(
 }
 
 fn read_answer(body: &[u8]) -> Option<Reading> {
-    let answer = Object::parse(body, JsonLimits::CLAIMS).ok()?;
+    let answer = match Object::parse(body, JsonLimits::CLAIMS) {
+        Ok(answer) => answer,
+        Err(JsonError::TooDeep | JsonError::TooMany) if body.trim_ascii_start().starts_with(b"{") => {
+            return Some(Reading::Oversized);
+        }
+        Err(_) => return None,
+    };
+    reading(answer)
+}
+
+/// What an answer says, wherever it stood; `None` if it doesn't say.
+pub(crate) fn reading(answer: Object) -> Option<Reading> {
     match answer.get("active") {
         Some(Json::Bool(true)) => Some(Reading::Active(answer)),
         Some(Json::Bool(false)) => Some(Reading::Inactive),
@@ -68,24 +81,30 @@ fn read_answer(body: &[u8]) -> Option<Reading> {
 }
 
 /// `application/json` or `application/…+json`, with any parameters, at most once.
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return !headers.contains_key(header::CONTENT_TYPE);
-    };
-    let Ok(text) = value.to_str() else { return false };
-    let kind = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind.strip_prefix("application/").is_some_and(|sub| sub == "json" || sub.ends_with("+json"))
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    if !headers.contains_key(header::CONTENT_TYPE) {
+        return true;
+    }
+    media_type(headers).is_some_and(|kind| {
+        kind.strip_prefix("application/").is_some_and(|sub| sub == "json" || sub.ends_with("+json"))
+    })
 }
 
-fn blames_client(body: &[u8]) -> bool {
+/// The one `Content-Type` in lower case, without parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    Some(value.to_str().ok()?.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+pub(crate) fn blames_client(body: &[u8]) -> bool {
     Object::parse(body, JsonLimits::CLAIMS).is_ok_and(|error| {
         matches!(error.get("error").and_then(Json::as_str), Some("invalid_client" | "unauthorized_client"))
     })
 }
 
 /// RFC 9110 §10.2.3: seconds, or a date.
-fn retry_after(headers: &HeaderMap, now: WallTime) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: WallTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let after = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs)

@@ -20,7 +20,8 @@ impl RevocationChecker for Introspector {
         let verified = Verified { who: *query.who, expires_at: query.expires_at };
         match self.look(request.token, arrival, query.freshness, Some(&verified)) {
             Look::Answer(record) => return Asked::Ready(said(&record)),
-            Look::Refused { why, last } => return Asked::Ready(could_not(why, last.as_ref())),
+            // The server can be asked: what was known before doesn't stand in for what it says now.
+            Look::Refused { why } => return Asked::Ready(could_not(why, None)),
             Look::Ask { .. } => {}
         }
         let question = match self.question(request.token, arrival, query.freshness, Some(verified), true) {
@@ -31,10 +32,7 @@ impl RevocationChecker for Introspector {
         let key = question.key;
         Asked::Pending(Box::pin(async move {
             let why = match self.ask(question, deadline).await {
-                Ok(record) => match &record.status {
-                    Status::Refused(why) => *why,
-                    _ => return said(&record),
-                },
+                Ok(record) => return said(&record),
                 Err(why) => why,
             };
             // What is known by now: an answer that came while we waited counts, and an event ends what was known.

@@ -83,7 +83,7 @@ impl TokenVerifier for IntrospectionVerifier {
             Look::Answer(record) => {
                 return Asked::Ready(self.judge(&record, request, arrival.wall, true));
             }
-            Look::Refused { why, .. } => return Asked::Ready(Err(why.into())),
+            Look::Refused { why } => return Asked::Ready(Err(why.into())),
             Look::Ask { known } => known,
         };
         let question = match self.introspector.question(token, arrival, freshness, None, known) {

@@ -175,7 +175,13 @@ impl KeyStore {
 }
 
 impl TrustedKeys for KeyStore {
-    fn key<'a>(&'a self, kid: Option<&str>, algorithm: Algorithm, now: Now) -> Asked<'a, Lookup> {
+    fn key<'a>(
+        &'a self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        now: Now,
+        deadline: Option<Instant>,
+    ) -> Asked<'a, Lookup> {
         let flight = match lookup(self.look_up(kid, algorithm, now, Patience::Waits)) {
             Ok(lookup) => return Asked::Ready(lookup),
             Err(flight) => flight,
@@ -184,10 +190,12 @@ impl TrustedKeys for KeyStore {
         Asked::Pending(Box::pin(async move {
             let mut flight = flight;
             for _ in 0..MAX_ROUNDS {
-                flight.landed(&self.shared.env, None).await.ok();
-                match lookup(self.look_up(kid.as_deref(), algorithm, now, Patience::Waits)) {
-                    Ok(lookup) => return lookup,
-                    Err(next) => flight = next,
+                let landed = flight.landed(&self.shared.env, deadline).await;
+                let patience = if landed.is_ok() { Patience::Waits } else { Patience::Over };
+                match (lookup(self.look_up(kid.as_deref(), algorithm, now, patience)), landed) {
+                    (Ok(lookup), _) => return lookup,
+                    (Err(_), Err(over)) => return Lookup::Unavailable(over),
+                    (Err(next), Ok(())) => flight = next,
                 }
             }
             Lookup::Unavailable(UnavailableReason::KeysUnconfirmed.into())

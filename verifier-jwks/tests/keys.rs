@@ -14,7 +14,7 @@ use verifier_core::time::Clock as _;
 use verifier_core::token::{AccessToken, DEFAULT_MAX_TOKEN_LEN};
 use verifier_core::verifier::{TokenVerifier as _, VerifyRequest};
 use verifier_jwks::{JwksVerifier, VerifiedTokensConfig};
-use verifier_testkit::{Algorithm, Endpoint, Fault, ManualClock, SigningKey, TokenRequest};
+use verifier_testkit::{Algorithm, Endpoint, Fault, Gate, ManualClock, SigningKey, TokenRequest};
 
 #[tokio::test]
 async fn a_removed_key_stops_verifying_with_the_next_snapshot_also_for_cached_tokens() {
@@ -333,9 +333,30 @@ async fn the_keys_serve_others_of_the_same_issuer() {
     let keys = verifier.keys();
     let kid = scene.server.signing_kid();
     let algorithm = verifier_core::algorithm::Algorithm::Es256;
-    assert!(matches!(keys.key(Some(&kid), algorithm, scene.clock.now()).await, Lookup::Found(_)));
-    let absent = keys.key(Some("absent"), algorithm, scene.clock.now()).await;
+    assert!(matches!(keys.key(Some(&kid), algorithm, scene.clock.now(), None).await, Lookup::Found(_)));
+    let absent = keys.key(Some("absent"), algorithm, scene.clock.now(), None).await;
     assert!(matches!(absent, Lookup::Rejected(Rejection::UnknownKey)));
+}
+
+#[tokio::test]
+async fn others_wait_for_keys_no_longer_than_they_have_time() {
+    use verifier_core::trusted_keys::Lookup;
+    let scene = Scene::new();
+    let gate = Gate::new();
+    scene.server.faults().next(Endpoint::Jwks, 1, Fault::Delay(gate.clone()));
+    let keys = scene.verifier().keys();
+    let (kid, now) = (scene.server.signing_kid(), scene.clock.now());
+    let algorithm = verifier_core::algorithm::Algorithm::Es256;
+    let deadline = now.monotonic.plus(Duration::from_secs(1));
+    let time = async {
+        gate.arrived(1).await;
+        scene.advance(2);
+    };
+    let (lookup, ()) =
+        futures::join!(async { keys.key(Some(&kid), algorithm, now, Some(deadline)).await }, time);
+    gate.open();
+    let Lookup::Unavailable(why) = lookup else { panic!("{lookup:?}") };
+    assert_eq!(why.reason(), UnavailableReason::DeadlineExceeded);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The server's clients, and how they prove who they are.
 
+mod assertion;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,6 +12,11 @@ use http::header::AUTHORIZATION;
 use url::form_urlencoded;
 
 use crate::answer::Refusal;
+use crate::keys::SigningKey;
+use assertion::{Brought, Kind, Used};
+
+pub use assertion::AssertionAudience;
+pub(crate) use assertion::Reader;
 
 /// Id of the client that every server knows and that tokens are issued to by default.
 pub const DEFAULT_CLIENT: &str = "app";
@@ -27,18 +34,27 @@ pub struct Client {
     pub(crate) secret: String,
     pub(crate) audiences: Option<Vec<String>>,
     pub(crate) enabled: bool,
+    pub(crate) keys: Vec<SigningKey>,
 }
 
 impl Client {
     /// A client that may ask for tokens for any audience.
     pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
-        Self { id: id.into(), secret: secret.into(), audiences: None, enabled: true }
+        Self { id: id.into(), secret: secret.into(), audiences: None, enabled: true, keys: Vec::new() }
     }
 
     /// Allows tokens for this audience, and none that isn't named so.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.get_or_insert_default().push(audience.into());
+        self
+    }
+
+    /// Registers a key whose public half checks the client's assertions (`private_key_jwt`), under its id and for every
+    /// algorithm of its kind.
+    #[must_use]
+    pub fn key(mut self, key: SigningKey) -> Self {
+        self.keys.push(key);
         self
     }
 
@@ -57,7 +73,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// What the introspection endpoint demands of its callers.
+/// What the introspection endpoint, or the token endpoint, demands of its callers.
 #[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum IntrospectionAuth {
@@ -72,6 +88,50 @@ pub enum IntrospectionAuth {
     BasicOrPost,
     /// This bearer token (RFC 7662 §2.1).
     Bearer(String),
+    /// `client_secret_jwt` of a registered client (RFC 7523 §2.2): an assertion under its secret.
+    SecretJwt,
+    /// `private_key_jwt` of a registered client (RFC 7523 §2.2): an assertion signed with one of its keys.
+    PrivateKeyJwt,
+    /// The `client_id` of a registered client in the form: what is left of `tls_client_auth` (RFC 8705 §2) behind
+    /// something that ends TLS.
+    Tls,
+    /// Basic, post or either kind of assertion: what the token endpoint takes by default.
+    Registered,
+    /// A live bearer token that this server's own token endpoint gave.
+    Granted,
+}
+
+impl IntrospectionAuth {
+    /// The names of RFC 8414 §2.
+    pub(crate) fn method_names(&self) -> &'static [&'static str] {
+        match self {
+            Self::Basic => &["client_secret_basic"],
+            Self::Post => &["client_secret_post"],
+            Self::BasicOrPost => &["client_secret_basic", "client_secret_post"],
+            Self::SecretJwt => &["client_secret_jwt"],
+            Self::PrivateKeyJwt => &["private_key_jwt"],
+            Self::Tls => &["tls_client_auth"],
+            Self::Registered => {
+                &["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"]
+            }
+            Self::None | Self::Bearer(_) | Self::Granted => &[],
+        }
+    }
+
+    const fn takes_basic(&self) -> bool {
+        matches!(self, Self::Basic | Self::BasicOrPost | Self::Registered)
+    }
+
+    const fn takes_post(&self) -> bool {
+        matches!(self, Self::Post | Self::BasicOrPost | Self::Registered)
+    }
+
+    const fn takes(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Secret => matches!(self, Self::SecretJwt | Self::Registered),
+            Kind::PrivateKey => matches!(self, Self::PrivateKeyJwt | Self::Registered),
+        }
+    }
 }
 
 impl fmt::Debug for IntrospectionAuth {
@@ -82,6 +142,11 @@ impl fmt::Debug for IntrospectionAuth {
             Self::Post => "Post",
             Self::BasicOrPost => "BasicOrPost",
             Self::Bearer(_) => "Bearer([redacted])",
+            Self::SecretJwt => "SecretJwt",
+            Self::PrivateKeyJwt => "PrivateKeyJwt",
+            Self::Tls => "Tls",
+            Self::Registered => "Registered",
+            Self::Granted => "Granted",
         })
     }
 }
@@ -100,38 +165,65 @@ pub enum BasicDecoding {
 
 /// All clients by id.
 #[derive(Debug, Default)]
-pub(crate) struct Clients(pub(crate) BTreeMap<String, Client>);
+pub(crate) struct Clients {
+    pub(crate) by_id: BTreeMap<String, Client>,
+    used: Used,
+}
 
 impl Clients {
+    pub(crate) fn new(clients: impl IntoIterator<Item = Client>) -> Self {
+        let by_id = clients.into_iter().map(|client| (client.id.clone(), client)).collect();
+        Self { by_id, used: Used::default() }
+    }
+
     pub(crate) fn enabled(&self, id: &str) -> bool {
-        self.0.get(id).is_none_or(|client| client.enabled)
+        self.by_id.get(id).is_none_or(|client| client.enabled)
+    }
+
+    fn known(&self, id: &str) -> Option<&Client> {
+        self.by_id.get(id).filter(|client| client.enabled)
     }
 
     fn check(&self, id: &str, secret: &str) -> Option<&Client> {
-        self.0.get(id).filter(|client| client.enabled && client.secret == secret)
+        self.known(id).filter(|client| client.secret == secret)
     }
 
-    /// The client behind a request, by Basic or post; not by both (RFC 6749 §2.3).
+    /// The client behind a request, by one of the accepted methods; not by two (RFC 6749 §2.3).
     pub(crate) fn authenticate(
         &self,
         headers: &HeaderMap,
         form: &Form,
         decoding: BasicDecoding,
         accepted: &IntrospectionAuth,
+        reader: &Reader<'_>,
     ) -> Result<&Client, Refusal> {
         let basic = basic(headers, decoding);
         let post = form.get("client_id").zip(form.get("client_secret"));
-        let found = match (accepted, basic, post) {
-            (_, Some(_), Some(_)) => return Err(Refusal::INVALID_REQUEST),
-            (IntrospectionAuth::Basic | IntrospectionAuth::BasicOrPost, Some((id, secret)), None) => {
-                self.check(&id, &secret)
-            }
-            (IntrospectionAuth::Post | IntrospectionAuth::BasicOrPost, None, Some((id, secret))) => {
-                self.check(id, secret)
+        let asserted = form.get("client_assertion").is_some();
+        if u8::from(basic.is_some()) + u8::from(post.is_some()) + u8::from(asserted) > 1 {
+            return Err(Refusal::INVALID_REQUEST);
+        }
+        let found = match (basic, post) {
+            (Some((id, secret)), _) if accepted.takes_basic() => self.check(&id, &secret),
+            (None, Some((id, secret))) if accepted.takes_post() => self.check(id, secret),
+            (None, None) if asserted => self.by_assertion(form, accepted, reader),
+            (None, None) if *accepted == IntrospectionAuth::Tls => {
+                form.get("client_id").and_then(|id| self.known(id))
             }
             _ => None,
         };
         found.ok_or(Refusal::new(401, "invalid_client").challenge("Basic realm=\"authorization server\""))
+    }
+
+    fn by_assertion(
+        &self,
+        form: &Form,
+        accepted: &IntrospectionAuth,
+        reader: &Reader<'_>,
+    ) -> Option<&Client> {
+        let brought = Brought::by(form)?;
+        let client = self.known(brought.client_id(form)?)?;
+        brought.check(client, reader, &self.used).filter(|kind| accepted.takes(*kind)).map(|_| client)
     }
 }
 

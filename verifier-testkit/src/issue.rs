@@ -6,11 +6,14 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::keys::{Algorithm, SigningKey};
+use crate::kind::Kind;
 use crate::profile::{Format, Profile};
 
 /// A token to be issued. What isn't said is the server's default.
 #[derive(Clone, Debug, Default)]
 pub struct TokenRequest {
+    pub(crate) kind: Kind,
+    pub(crate) issuer: Option<String>,
     pub(crate) subject: Option<String>,
     pub(crate) client: Option<String>,
     pub(crate) audience: Option<Vec<String>>,
@@ -35,11 +38,17 @@ pub struct TokenRequest {
 pub(crate) struct Edits(Vec<(String, Option<Value>)>);
 
 impl Edits {
-    fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+    /// These, and the others after them.
+    pub(crate) fn then(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) {
         self.0.push((name.into(), Some(value.into())));
     }
 
-    fn remove(&mut self, name: impl Into<String>) {
+    pub(crate) fn remove(&mut self, name: impl Into<String>) {
         self.0.push((name.into(), None));
     }
 
@@ -57,6 +66,29 @@ impl TokenRequest {
     /// A token for the default client itself, as by the client-credentials grant (RFC 6749 §4.4).
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A refresh token. As a JWT it is told apart by a claim, in the manner of the profile; to introspection it is
+    /// inactive unless a [`Behaviour`](crate::Behaviour) says otherwise.
+    #[must_use]
+    pub const fn refresh_token(mut self) -> Self {
+        self.kind = Kind::Refresh;
+        self
+    }
+
+    /// An ID token (OpenID Connect Core §2). To introspection it is inactive unless a
+    /// [`Behaviour`](crate::Behaviour) says otherwise.
+    #[must_use]
+    pub const fn id_token(mut self) -> Self {
+        self.kind = Kind::Id;
+        self
+    }
+
+    /// Issued under another name of the server, which is not looked at.
+    #[must_use]
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
     }
 
     /// A user's token.

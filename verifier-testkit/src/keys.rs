@@ -136,6 +136,16 @@ impl SigningKey {
         self.material.sign(self.algorithm, message)
     }
 
+    /// Whether `signature` is one of `message` by this key and algorithm.
+    pub fn check(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.material.check(self.algorithm, message, signature)
+    }
+
+    /// The private half as PKCS#8 in PEM, `PRIVATE KEY`; `None` for a shared secret.
+    pub fn private_pem(&self) -> Option<String> {
+        self.material.pkcs8().map(|der| pem("PRIVATE KEY", &der))
+    }
+
     /// The public half as a JWK, with `kid`, `alg` and `use` (RFC 7517 §4). For a shared secret the `oct` key itself:
     /// what must never be in a published set.
     pub fn jwk(&self) -> Map<String, Value> {

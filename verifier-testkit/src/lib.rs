@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod answer;
+pub mod behaviour;
 pub mod clients;
 pub mod clock;
 pub mod conformance;
@@ -12,13 +13,15 @@ pub mod forge;
 pub mod gate;
 pub mod issue;
 pub mod keys;
+mod kind;
 pub mod profile;
 pub mod server;
 
 pub use answer::Answer;
+pub use behaviour::{Behaviour, CallerRefusal, RefreshTold};
 pub use clients::{
-    BasicDecoding, Client, DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET, IntrospectionAuth, RESOURCE_SERVER,
-    RESOURCE_SERVER_SECRET,
+    AssertionAudience, BasicDecoding, Client, DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET, IntrospectionAuth,
+    RESOURCE_SERVER, RESOURCE_SERVER_SECRET,
 };
 pub use clock::{ManualClock, TestRuntime};
 pub use counts::{Counts, RecordedRequest};

@@ -1,5 +1,8 @@
 //! How different servers write the same grant: header, claims and introspection answer.
 
+mod companions;
+mod providers;
+
 use serde_json::{Map, Value, json};
 
 use crate::keys::random_text;
@@ -17,6 +20,19 @@ pub enum Profile {
     Keycloak,
     /// As Hydra writes: `scp` as an array, `aud` always an array, `ext` for private claims; no `jti` in answers.
     Hydra,
+    /// As Auth0 writes by default: `JWT`, the client in `azp`, its `userinfo` among the audiences of a user's token,
+    /// `permissions`; no `jti`.
+    Auth0,
+    /// As a custom authorization server of Okta writes: no `typ`, `cid`, `scp` as an array.
+    Okta,
+    /// As Microsoft Entra ID writes tokens of version 2.0: `azp`, `scp` as a string in a user's, `roles`, `uti`.
+    Entra,
+    /// The same, version 1.0: `appid`.
+    EntraV1,
+    /// As an Amazon Cognito user pool writes: no `typ`, `token_use`, no `aud`.
+    Cognito,
+    /// As Google writes ID tokens of service accounts: `azp` and `sub` are the account, no scope.
+    GoogleIdToken,
 }
 
 /// What a token looks like from outside.
@@ -97,11 +113,15 @@ impl Profile {
     }
 
     pub(crate) fn header(self, algorithm: &str, kid: &str) -> Map<String, Value> {
-        let typ = if self == Self::AtJwt { "at+jwt" } else { "JWT" };
+        let typ = match self {
+            Self::AtJwt => Some("at+jwt"),
+            Self::Okta | Self::Cognito => None,
+            _ => Some("JWT"),
+        };
         let mut header = Map::new();
         header.insert("alg".into(), json!(algorithm));
         header.insert("kid".into(), json!(kid));
-        header.insert("typ".into(), json!(typ));
+        set(&mut header, "typ", typ.map(Value::from));
         header
     }
 
@@ -133,6 +153,7 @@ impl Profile {
                 let ext = if grant.roles.is_empty() { json!({}) } else { json!({ "roles": grant.roles }) };
                 claims.insert("ext".into(), ext);
             }
+            _ => self.provider_claims(grant, &mut claims),
         }
         claims
     }
@@ -157,7 +178,8 @@ impl Profile {
                 }
                 answer
             }
-            Self::AtJwt | Self::Generic => self.claims(grant),
+            Self::Okta => Self::okta_answer(grant),
+            _ => self.claims(grant),
         };
         answer.insert("active".into(), json!(true));
         answer.insert("client_id".into(), json!(grant.client));

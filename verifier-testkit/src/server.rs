@@ -1,10 +1,13 @@
 //! The authorization server: real sockets on loopback, a thread of its own, and every lever in the test's hand.
 
+mod behaviour;
 mod builder;
+mod companions;
 mod door;
 mod endpoints;
 mod introspection;
 mod keyring;
+mod signed;
 mod state;
 mod tokens;
 
@@ -17,8 +20,10 @@ use serde_json::Value;
 use verifier_core::time::Clock;
 
 pub use builder::Builder;
+pub use signed::AnswerFlaw;
 
 use crate::answer::Answer;
+use crate::behaviour::Behaviour;
 use crate::counts::{Counts, RecordedRequest};
 use crate::faults::{Endpoint, Faults};
 use crate::forge::TokenForge;
@@ -133,7 +138,7 @@ impl AuthorizationServer {
 
     /// Like a server whose store can't be read: every token is inactive for as long as this is set.
     pub fn lose_store(&self, lost: bool) {
-        self.state.tokens().lost = lost;
+        self.behave(Behaviour::LockedStore, lost);
     }
 
     /// Refuses a client, and makes its tokens inactive until it is enabled again; `false` if it isn't registered.
@@ -213,6 +218,25 @@ impl AuthorizationServer {
     }
 }
 
+/// Behaviours.
+impl AuthorizationServer {
+    /// Switches a behaviour on or off.
+    pub fn behave(&self, behaviour: Behaviour, on: bool) {
+        self.state.set_behaviour(behaviour, on);
+    }
+
+    /// Whether a behaviour is on.
+    pub fn behaves(&self, behaviour: Behaviour) -> bool {
+        self.state.behaves(behaviour)
+    }
+
+    /// Takes a role or a scope from a subject. Tokens that were issued say it still; answers don't, where
+    /// [`Behaviour::ComputesClaimsAnew`] is on.
+    pub fn take_away(&self, subject: &str, role_or_scope: &str) {
+        self.state.behaviours.take_away(subject, role_or_scope);
+    }
+}
+
 /// Answers by script.
 impl AuthorizationServer {
     /// What goes wrong, by endpoint.
@@ -229,6 +253,12 @@ impl AuthorizationServer {
     pub fn override_jwks(&self, status: u16, body: impl Into<Vec<u8>>) {
         let answer = Answer::new(status, body.into()).header("content-type", "application/json");
         self.override_answer(Endpoint::Jwks, answer);
+    }
+
+    /// What is wrong with signed introspection answers from now on; `None` makes them right again. Of a server that
+    /// signs some: [`Builder::signs_answers`].
+    pub fn spoil_signed_answers(&self, flaw: Option<AnswerFlaw>) {
+        self.state.set_answer_flaw(flaw);
     }
 
     /// Answers every introspection request with 200 and this.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use client::{Reply, ask, basic, get, post, resource_server};
 use serde_json::{Value, json};
 use verifier_testkit::clients::{DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET};
+use verifier_testkit::server::AnswerFlaw;
 use verifier_testkit::{
     Algorithm, Answer, AuthorizationServer, BasicDecoding, Client, Endpoint, IntrospectionAuth, ManualClock,
     Profile, TokenForge, TokenRequest,
@@ -413,4 +414,135 @@ fn two_servers_have_different_rsa_keys() {
     let (a, b) = (start(), start());
     assert_ne!(a.signing_key().public_der(), b.signing_key().public_der());
     assert_ne!(a.address(), b.address());
+}
+
+#[tokio::test]
+async fn answers_are_signed_for_who_asks_for_that_alone() {
+    const JWT: &str = "application/token-introspection+jwt";
+    let clock = ManualClock::new();
+    let server =
+        AuthorizationServer::builder().clock(clock.clone()).signs_answers(Algorithm::RS256).start().unwrap();
+    assert_eq!(server.metadata()["introspection_signing_alg_values_supported"], json!(["RS256"]));
+    let token = server.issue(TokenRequest::new().subject("alice")).token;
+    let auth = resource_server();
+    let asking = async |accept: &str| {
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("authorization", auth.as_str()),
+            ("accept", accept),
+        ];
+        let form = format!("token={token}");
+        ask(server.address(), "POST", &server.introspection_endpoint(), &headers, &form).await.unwrap()
+    };
+    for accept in ["application/json", "*/*", &format!("{JWT}, application/json"), "application/jwt"] {
+        assert!(asking(accept).await.active(), "{accept}");
+    }
+    let reply = asking(JWT).await;
+    assert_eq!(reply.header("content-type"), Some(JWT));
+    let text = String::from_utf8(reply.body).unwrap();
+    let (header, claims) = (part(&text, 0), part(&text, 1));
+    assert_eq!((&header["typ"], &header["alg"]), (&json!("token-introspection+jwt"), &json!("RS256")));
+    assert_eq!((&claims["iss"], &claims["aud"]), (&json!(server.issuer()), &json!("api")));
+    assert_eq!(claims["iat"], clock.unix_seconds());
+    assert_eq!(claims["token_introspection"]["active"], true);
+    assert!(claims.get("active").is_none());
+    let published = server.jwks();
+    assert!(published["keys"].as_array().unwrap().iter().any(|key| key["kid"] == header["kid"]));
+
+    // Each flaw shows in what is sent, and goes when it is taken back.
+    for flaw in [
+        AnswerFlaw::Plain,
+        AnswerFlaw::MediaType("application/jwt".into()),
+        AnswerFlaw::Type(None),
+        AnswerFlaw::Claims(json!({"iss": "other"})),
+        AnswerFlaw::IssuedAgo(Duration::from_secs(60)),
+        AnswerFlaw::IssuedIn(Duration::from_secs(60)),
+        AnswerFlaw::Algorithm(Algorithm::ES256),
+        AnswerFlaw::Unsigned,
+        AnswerFlaw::BadSignature,
+        AnswerFlaw::ForeignKey,
+        AnswerFlaw::UnknownKey,
+        AnswerFlaw::AnswerOutside,
+        AnswerFlaw::ActiveOutside,
+        AnswerFlaw::Encrypted,
+    ] {
+        server.spoil_signed_answers(Some(flaw.clone()));
+        let reply = asking(JWT).await;
+        assert!(reply.body != text.as_bytes() || reply.header("content-type") != Some(JWT), "{flaw:?}");
+        server.spoil_signed_answers(None);
+        // RS256 signatures are the same each time.
+        assert_eq!(asking(JWT).await.body, text.as_bytes(), "{flaw:?}");
+    }
+}
+
+#[tokio::test]
+async fn hosted_providers_write_as_their_models_do() {
+    let server =
+        AuthorizationServer::builder().issuer_path("/tenant/v2.0").profile(Profile::Entra).start().unwrap();
+    let request = || TokenRequest::new().subject("alice").scope("a b").role("admin").audience("x");
+    let of = |profile| {
+        let token = server.issue(request().profile(profile)).token;
+        (part(&token, 0), part(&token, 1))
+    };
+    let (header, claims) = of(Profile::Auth0);
+    assert_eq!((&header["typ"], &claims["azp"]), (&json!("JWT"), &json!("app")));
+    assert_eq!((claims["aud"].as_array().unwrap().len(), &claims["permissions"]), (2, &json!(["admin"])));
+
+    let (header, claims) = of(Profile::Okta);
+    assert_eq!(
+        (&header["typ"], &claims["cid"], &claims["scp"]),
+        (&json!(null), &json!("app"), &json!(["a", "b"]))
+    );
+    assert!(claims["jti"].as_str().unwrap().starts_with("AT."));
+
+    for (profile, client, version) in [(Profile::Entra, "azp", "2.0"), (Profile::EntraV1, "appid", "1.0")] {
+        let (_, claims) = of(profile);
+        assert_eq!((&claims[client], &claims["ver"]), (&json!("app"), &json!(version)));
+        assert_eq!((&claims["tid"], &claims["scp"]), (&json!("tenant"), &json!("a b")));
+        let own = server.issue(TokenRequest::new().scope("a").role("admin").profile(profile)).token;
+        assert_eq!((&part(&own, 1)["scp"], &part(&own, 1)["roles"]), (&json!(null), &json!(["admin"])));
+    }
+    let (header, claims) = of(Profile::Cognito);
+    assert!(header["typ"].is_null() && claims["aud"].is_null());
+    assert_eq!((&claims["token_use"], &claims["client_id"]), (&json!("access"), &json!("app")));
+
+    let (_, claims) = of(Profile::GoogleIdToken);
+    assert_eq!(
+        (&claims["azp"], &claims["scope"], &claims["aud"]),
+        (&json!("alice"), &json!(null), &json!("x"))
+    );
+}
+
+#[tokio::test]
+async fn id_and_refresh_tokens_are_signed_by_the_same_keys_and_active() {
+    let server = AuthorizationServer::start().unwrap();
+    for profile in [
+        Profile::AtJwt,
+        Profile::Generic,
+        Profile::Keycloak,
+        Profile::Hydra,
+        Profile::Auth0,
+        Profile::Okta,
+        Profile::Entra,
+        Profile::EntraV1,
+        Profile::Cognito,
+        Profile::GoogleIdToken,
+    ] {
+        let request = || TokenRequest::new().subject("alice").profile(profile);
+        let id = server.issue_id_token(request());
+        assert_eq!(part(&id.token, 1)["aud"], "app", "{profile:?}");
+        assert_ne!(part(&id.token, 0)["typ"], "at+jwt", "{profile:?}");
+        assert_eq!(id.kid.as_deref(), Some(&*server.signing_kid()));
+        let answer = introspect(&server, &id.token).await.json();
+        assert_eq!((&answer["active"], &answer["aud"]), (&json!(true), &json!("app")), "{profile:?}");
+
+        let refresh = server.issue_refresh_token(request());
+        assert_eq!(refresh.kid.is_some(), profile == Profile::Keycloak, "{profile:?}");
+        let answer = introspect(&server, &refresh.token).await.json();
+        assert_eq!(answer["active"], true, "{profile:?}");
+        assert!(server.revoke(&refresh.token));
+        assert_eq!(introspect(&server, &refresh.token).await.json(), json!({ "active": false }));
+    }
+    let ours = server.issue_id_token(TokenRequest::new().claim("aud", "x").claim("nonce", "n"));
+    assert_eq!((&part(&ours.token, 1)["aud"], &part(&ours.token, 1)["nonce"]), (&json!("x"), &json!("n")));
 }

@@ -1,12 +1,20 @@
 //! From configuration to verifiers: each issuer's section becomes one [`TokenVerifier`], several of them a router.
 //! Nothing is asked over the network.
 
+mod client_auth;
 mod introspection;
 mod issuer;
 mod keys;
 mod naming;
 mod observed;
+mod origin;
+mod provider;
+mod reach;
+mod signed;
 mod source;
+
+pub(crate) use self::origin::Files;
+pub use self::reach::Reach;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +27,7 @@ use verifier_hybrid::Revocations;
 
 use crate::backends::Backends;
 use crate::config::{ConfigError, OpaqueTokens, RevocationsSection, StrategyName, VerifierConfig};
+use crate::engine::{Engine, Section};
 use crate::handle::{DEFAULT_DEADLINE, Settings, Verifier};
 use crate::router::{Route, Router, Routes};
 
@@ -45,12 +54,26 @@ impl VerifierConfig {
     /// # Errors
     /// [`ConfigError`], naming the key, and both values of a contradiction.
     pub fn build_with(&self, backends: &Backends) -> Result<Verifier, ConfigError> {
-        let settings = self.settings()?;
         let env = backends.env();
         let revocations = Arc::new(revocations(self.revocations.as_ref(), &env)?);
-        let workshop = Workshop { backends, env: env.clone(), revocations: Arc::clone(&revocations) };
-        let root = self.root(&workshop)?;
-        Ok(Verifier::new(root, revocations, env, settings))
+        let engine = self.engine(backends, &env, &revocations, &[])?;
+        Ok(Verifier::new(engine, revocations, env, Some(backends.clone())))
+    }
+
+    /// The engine of this configuration. A section that one of the predecessors was made from, word for word, goes on
+    /// with what that holds.
+    pub(crate) fn engine(
+        &self,
+        backends: &Backends,
+        env: &Env,
+        revocations: &Arc<Revocations>,
+        predecessors: &[Section],
+    ) -> Result<Engine, ConfigError> {
+        let settings = self.settings()?;
+        let workshop = Workshop { backends, env: env.clone(), revocations: Arc::clone(revocations) };
+        let sections = self.sections(&workshop, predecessors)?;
+        let root = self.root(&sections)?;
+        Ok(Engine::new(root, settings, sections, self.revocations.clone(), env.clock.now()))
     }
 
     fn settings(&self) -> Result<Settings, ConfigError> {
@@ -73,20 +96,23 @@ impl VerifierConfig {
         })
     }
 
-    /// One issuer's verifier, or a router over all of them.
-    fn root(&self, workshop: &Workshop<'_>) -> Result<Arc<dyn TokenVerifier>, ConfigError> {
+    /// Each issuer's section with its verifier.
+    fn sections(
+        &self,
+        workshop: &Workshop<'_>,
+        predecessors: &[Section],
+    ) -> Result<Vec<Section>, ConfigError> {
         if self.issuer.is_empty() {
             return Err(ConfigError::invalid(
                 "issuer",
                 "none is configured: at least one [[issuer]] section is needed",
             ));
         }
-        let mut routes = Routes::default();
         let mut seen: HashMap<Arc<str>, usize> = HashMap::new();
-        for (n, section) in self.issuer.iter().enumerate() {
-            let prefix = format!("issuer[{n}]");
-            let below = |error: ConfigError| error.below(&prefix);
-            let names = section.names().map_err(below)?;
+        let mut sections = Vec::with_capacity(self.issuer.len());
+        for (n, config) in self.issuer.iter().enumerate() {
+            let below = |error: ConfigError| error.below(&format!("issuer[{n}]"));
+            let names = config.names().map_err(below)?;
             for name in &names {
                 if let Some(other) = seen.insert(Arc::clone(name), n) {
                     return Err(below(ConfigError::invalid(
@@ -95,14 +121,30 @@ impl VerifierConfig {
                     )));
                 }
             }
-            let verifier = section.verifier(workshop, &names).map_err(below)?;
-            if section.danger_accept_missing_issuer {
+            // The files first: one that changes meanwhile looks changed at the next comparison, too.
+            let files = config.files();
+            let kept = predecessors.iter().find(|it| it.config == *config && it.files == files);
+            let verifier = match kept {
+                Some(kept) => Arc::clone(&kept.verifier),
+                None => config.verifier(workshop, &names).map_err(below)?,
+            };
+            sections.push(Section { config: config.clone(), files, names, verifier });
+        }
+        Ok(sections)
+    }
+
+    /// One issuer's verifier, or a router over all of them.
+    fn root(&self, sections: &[Section]) -> Result<Arc<dyn TokenVerifier>, ConfigError> {
+        let mut routes = Routes::default();
+        for (n, Section { config, names, verifier, .. }) in sections.iter().enumerate() {
+            let below = |error: ConfigError| error.below(&format!("issuer[{n}]"));
+            if config.danger_accept_missing_issuer {
                 claim(&mut routes.nameless, n, "danger_accept_missing_issuer").map_err(below)?;
             }
-            if section.takes_opaque_tokens(self.issuer.len()) {
+            if config.takes_opaque_tokens(sections.len()) {
                 claim(&mut routes.opaque, n, "opaque").map_err(below)?;
             }
-            routes.routes.push(Route { verifier, names });
+            routes.routes.push(Route { verifier: Arc::clone(verifier), names: names.clone() });
         }
         // A backend that isn't ours is compared with its configured name even where it stands alone, and introspection
         // alone refuses no opaque token.

@@ -10,6 +10,7 @@ use verifier_hybrid::Revocations;
 
 use crate::backends::Backends;
 use crate::config::ConfigError;
+use crate::engine::Engine;
 use crate::handle::{DEFAULT_DEADLINE, Settings, Verifier};
 use crate::router::{Route, Router, Routes};
 
@@ -163,6 +164,7 @@ impl VerifierBuilder {
             ));
         }
         let root = Arc::new(Router::new(self.routes));
-        Ok(Verifier::new(root, self.revocations, self.env, self.settings))
+        let engine = Engine::new(root, self.settings, Vec::new(), None, self.env.clock.now());
+        Ok(Verifier::new(engine, self.revocations, self.env, None))
     }
 }

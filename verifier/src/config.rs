@@ -7,16 +7,18 @@ mod message;
 mod one_of;
 mod secret;
 mod shown;
+mod signed_answers;
 mod span;
 mod warning;
 
 pub use self::error::{ConfigError, Problem};
 pub use self::issuer::{
-    CheckWhen, ClaimsSide, ClientAuthName, FreshnessSetting, IntrospectionSection, IssuerConfig, KeysSection,
-    OneOrMany, OpaqueTokens, RevocationSection, StaticSecret, StrategyName, VerifiedTokensSection,
-    WhenUnknown,
+    CheckWhen, ClaimsSide, ClientAuthName, ClientCredentialsSection, FreshnessSetting, IntrospectionSection,
+    IssuerConfig, KeysSection, OneOrMany, OpaqueTokens, RevocationSection, StaticSecret, StrategyName,
+    VerifiedTokensSection, WhenUnknown,
 };
 pub use self::secret::{Encoding, SecretRef};
+pub use self::signed_answers::SignedAnswersSection;
 pub use self::span::Span;
 pub use self::warning::ConfigWarning;
 
@@ -24,7 +26,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// The whole configuration: settings of the handle, and one section an issuer.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct VerifierConfig {
@@ -45,7 +47,7 @@ pub struct VerifierConfig {
 }
 
 /// The in-memory list of revocations.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RevocationsSection {

@@ -13,6 +13,16 @@ pub(crate) fn spanned<F: Future>(verification: F) -> impl Future<Output = F::Out
     verification.instrument(tracing::debug_span!("verify"))
 }
 
+/// Another configuration came into force. Issuers are named by whoever configured them.
+pub(crate) fn reconfigured(changes: &crate::reconfigure::Reconfigured) {
+    tracing::info!(
+        kept = ?changes.kept,
+        built = ?changes.built,
+        dropped = ?changes.dropped,
+        "another configuration came into force"
+    );
+}
+
 /// `only` is the strategy of a handle that has but one issuer: which of several refused isn't known here.
 pub(crate) fn verdict(verdict: &Result<VerifiedToken, VerifyError>, only: Option<Strategy>) {
     let refused_by = only.map(Strategy::name);

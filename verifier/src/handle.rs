@@ -5,13 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::{Either, select};
 use verifier_core::authorization;
 use verifier_core::challenge::Challenge;
 use verifier_core::claims::VerifiedToken;
 use verifier_core::error::{Rejection, Unavailable, UnavailableReason, VerifyError};
-#[cfg(feature = "tracing")]
-use verifier_core::evidence::Strategy;
 use verifier_core::freshness::Freshness;
 use verifier_core::health::Health;
 use verifier_core::policy::ValidationPolicy;
@@ -20,6 +19,9 @@ use verifier_core::runtime::Env;
 use verifier_core::token::{AccessToken, Digest};
 use verifier_core::verifier::{Asked, Judged, Presentation, TokenVerifier, Verdict, VerifyRequest};
 use verifier_hybrid::{Revocations, RevocationsFull};
+
+use crate::backends::Backends;
+use crate::engine::Engine;
 
 /// Greatest time for a whole verification, unless configured or given with the request.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
@@ -33,13 +35,12 @@ pub struct Verifier {
 
 /// What all clones of a handle share.
 struct Shared {
-    root: Arc<dyn TokenVerifier>,
+    /// Replaced as a whole; a verification ends on the one that it began with.
+    engine: ArcSwap<Engine>,
     revocations: Arc<Revocations>,
     env: Env,
-    settings: Settings,
-    /// The strategy, if there is but one issuer.
-    #[cfg(feature = "tracing")]
-    only_strategy: Option<Strategy>,
+    /// What the configuration was built with; `None` if the verifiers were made by hand.
+    backends: Option<Backends>,
 }
 
 /// What the handle itself is configured with.
@@ -53,29 +54,32 @@ pub(crate) struct Settings {
 
 impl Verifier {
     pub(crate) fn new(
-        root: Arc<dyn TokenVerifier>,
+        engine: Engine,
         revocations: Arc<Revocations>,
         env: Env,
-        settings: Settings,
+        backends: Option<Backends>,
     ) -> Self {
-        #[cfg(feature = "tracing")]
-        let only_strategy = {
-            let health = root.health(env.clock.now());
-            match health.parts.as_slice() {
-                [] => Some(health.strategy),
-                [only] if health.issuer.is_none() => Some(only.strategy),
-                _ => health.issuer.is_some().then_some(health.strategy),
-            }
-        };
-        let shared = Shared {
-            root,
-            revocations,
-            env,
-            settings,
-            #[cfg(feature = "tracing")]
-            only_strategy,
-        };
+        let shared = Shared { engine: ArcSwap::from_pointee(engine), revocations, env, backends };
         Self { shared: Arc::new(shared), policy: None }
+    }
+
+    /// What is in force now.
+    pub(crate) fn engine(&self) -> Arc<Engine> {
+        self.shared.engine.load_full()
+    }
+
+    /// Puts another engine into force, unless `current` isn't any more.
+    pub(crate) fn publish(&self, current: &Arc<Engine>, next: Engine) -> bool {
+        let before = self.shared.engine.compare_and_swap(current, Arc::new(next));
+        Arc::ptr_eq(&before, current)
+    }
+
+    pub(crate) fn env(&self) -> &Env {
+        &self.shared.env
+    }
+
+    pub(crate) fn backends(&self) -> Option<&Backends> {
+        self.shared.backends.as_ref()
     }
 
     /// The verdict on one bearer token: an HTTP request's, a WebSocket's, a queue message's.
@@ -94,7 +98,7 @@ impl Verifier {
             token,
             freshness: Freshness::CONFIGURED,
             presentation: Presentation::BEARER,
-            within: self.shared.settings.deadline,
+            within: None,
             policy: self.policy.as_ref(),
         }
     }
@@ -124,7 +128,8 @@ impl Verifier {
     pub async fn ready(&self, within: Duration) -> Result<(), Unavailable> {
         let env = &self.shared.env;
         let deadline = env.clock.now().monotonic.plus(within);
-        match self.shared.root.ready(Some(deadline)) {
+        let engine = self.engine();
+        match engine.root.ready(Some(deadline)) {
             Asked::Ready(ready) => ready,
             Asked::Pending(asked) => match bounded(env, within, asked).await {
                 Ok(ready) => ready,
@@ -135,7 +140,7 @@ impl Verifier {
 
     /// What the verifiers know of their own state.
     pub fn health(&self) -> Health {
-        self.shared.root.health(self.shared.env.clock.now())
+        self.engine().root.health(self.shared.env.clock.now())
     }
 
     /// Ends the life of tokens at once, in this process: no token that the event covers is accepted after this
@@ -157,19 +162,21 @@ impl Verifier {
     /// # Errors
     /// [`Rejection::TokenTooLarge`], [`Rejection::MalformedToken`].
     pub fn digest(&self, token: &str) -> Result<Digest, Rejection> {
-        Ok(AccessToken::new(token, self.shared.settings.max_token_size)?.digest())
+        Ok(AccessToken::new(token, self.engine().settings.max_token_size)?.digest())
     }
 
-    /// What stands below the handle, for adapters and the conformance suite. Who asks it passes by the handle: the size
-    /// limit, the deadline, [`revoke`](Self::revoke)d tokens and the last step, [`Judged::finish`], are up to him.
-    pub fn backend(&self) -> &Arc<dyn TokenVerifier> {
-        &self.shared.root
+    /// What stands below the handle now, for adapters and the conformance suite. Who asks it passes by the handle: the
+    /// size limit, the deadline, [`revoke`](Self::revoke)d tokens and the last step, [`Judged::finish`], are up to him,
+    /// and he sees no later configuration.
+    pub fn backend(&self) -> Arc<dyn TokenVerifier> {
+        Arc::clone(&self.engine().root)
     }
 
     /// The `WWW-Authenticate` challenge for an error, with the configured realm; `None` for unavailable.
     pub fn challenge(&self, error: VerifyError) -> Option<Challenge> {
-        let challenge = error.challenge()?.reveal_expiry(self.shared.settings.reveal_expiry);
-        Some(match &self.shared.settings.realm {
+        let settings = &self.shared.engine.load().settings;
+        let challenge = error.challenge()?.reveal_expiry(settings.reveal_expiry);
+        Some(match &settings.realm {
             Some(realm) => challenge.with_realm(realm),
             None => challenge,
         })
@@ -178,7 +185,7 @@ impl Verifier {
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("root", &self.shared.root).finish_non_exhaustive()
+        f.debug_struct("Verifier").field("root", &self.engine().root).finish_non_exhaustive()
     }
 }
 
@@ -190,7 +197,8 @@ pub struct RequestBuilder<'a> {
     token: &'a str,
     freshness: Freshness,
     presentation: Presentation,
-    within: Duration,
+    /// As configured, unless given.
+    within: Option<Duration>,
     policy: Option<&'a ValidationPolicy>,
 }
 
@@ -209,7 +217,7 @@ impl<'a> RequestBuilder<'a> {
 
     /// Gives up after this time.
     pub const fn within(mut self, within: Duration) -> Self {
-        self.within = within;
+        self.within = Some(within);
         self
     }
 
@@ -225,27 +233,30 @@ impl<'a> RequestBuilder<'a> {
     /// As [`Verifier::verify`]; [`UnavailableReason::NoRevocationSource`] if a freshness is demanded of a strategy that
     /// can't see revocations.
     pub async fn verify(self) -> Result<VerifiedToken, VerifyError> {
+        // Held to the end: what is asked belongs to this engine, whatever comes into force meanwhile.
+        let engine = self.verifier.shared.engine.load();
         #[cfg(not(feature = "tracing"))]
-        let verdict = self.judge().await;
+        let verdict = self.judge(&engine).await;
         #[cfg(feature = "tracing")]
-        let verdict = crate::events::spanned(self.judge()).await;
+        let verdict = crate::events::spanned(self.judge(&engine)).await;
         #[cfg(feature = "tracing")]
-        crate::events::verdict(&verdict, self.verifier.shared.only_strategy);
+        crate::events::verdict(&verdict, engine.only_strategy);
         verdict
     }
 
-    async fn judge(self) -> Result<VerifiedToken, VerifyError> {
+    async fn judge(self, engine: &Engine) -> Result<VerifiedToken, VerifyError> {
         let shared = &*self.verifier.shared;
+        let within = self.within.unwrap_or(engine.settings.deadline);
         let arrival = shared.env.clock.now();
-        let token = AccessToken::new(self.token, shared.settings.max_token_size)?;
+        let token = AccessToken::new(self.token, engine.settings.max_token_size)?;
         let mut request = VerifyRequest::new(&token, arrival)
             .with_freshness(self.freshness)
             .with_presentation(self.presentation)
-            .with_deadline(arrival.monotonic.plus(self.within));
+            .with_deadline(arrival.monotonic.plus(within));
         request.policy = self.policy;
-        let verdict = match shared.root.verify(&request) {
+        let verdict = match engine.root.verify(&request) {
             Asked::Ready(verdict) => verdict,
-            Asked::Pending(asked) => bounded(&shared.env, self.within, asked).await?,
+            Asked::Pending(asked) => bounded(&shared.env, within, asked).await?,
         };
         shared.finish(verdict, &request)
     }
@@ -279,7 +290,7 @@ impl Shared {
 }
 
 /// Waits for an answer, at most this long.
-async fn bounded<T>(
+pub(crate) async fn bounded<T>(
     env: &Env,
     within: Duration,
     asked: futures_util::future::BoxFuture<'_, T>,

@@ -5,16 +5,20 @@ mod assemble;
 mod backends;
 mod builder;
 pub mod config;
+mod engine;
 #[cfg(feature = "tracing")]
 mod events;
 pub mod examples;
 mod handle;
+mod reconfigure;
 mod router;
 
+pub use self::assemble::Reach;
 pub use self::backends::Backends;
 pub use self::builder::VerifierBuilder;
 pub use self::config::{ConfigError, ConfigWarning, VerifierConfig};
 pub use self::handle::{DEFAULT_DEADLINE, RequestBuilder, Verifier};
+pub use self::reconfigure::{ReconfigureError, Reconfigured};
 
 pub use verifier_core::authorization::Credentials;
 pub use verifier_core::challenge::Challenge;

@@ -296,9 +296,9 @@ fn who_we_are_and_what_a_token_looks_like_has_to_be_said() {
             &["at+jwt", "generic", "keycloak", "hydra"],
         ),
         (
-            one("strategy = 'jwks'\naudience = 'api'\nprofile = 'auth0'"),
+            one("strategy = 'jwks'\naudience = 'api'\nprofile = 'auth1'"),
             "issuer[0].profile",
-            &["\"auth0\"", "keycloak"],
+            &["\"auth1\"", "keycloak", "auth0"],
         ),
         (
             one("strategy = 'jwks'\nprofile = 'generic'"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use stage::{STRATEGIES, Stage};
 use verifier::Verifier;
 use verifier_testkit::conformance::{Kind, Subject, conformance};
-use verifier_testkit::{AuthorizationServer, DEFAULT_AUDIENCE, SigningKey, TokenRequest};
+use verifier_testkit::{Algorithm, AuthorizationServer, DEFAULT_AUDIENCE, SigningKey, TokenRequest};
 
 /// Tokens of every kind by one server.
 fn mint(server: &AuthorizationServer, strangers_key: &SigningKey, kind: Kind) -> Option<String> {
@@ -45,7 +45,7 @@ fn subject(
 ) -> Subject {
     let (server, key) = (Arc::clone(server), server.signing_key().with_kid("stranger"));
     let issuer = server.issuer().to_owned();
-    let subject = Subject::new(verifier.backend().clone(), Arc::new(stage.clock.clone()), move |kind| {
+    let subject = Subject::new(verifier.backend(), Arc::new(stage.clock.clone()), move |kind| {
         mint(&server, &key, kind)
     })
     .bearing(issuer, DEFAULT_AUDIENCE, "orders:read");
@@ -59,6 +59,18 @@ async fn every_strategy_conforms_alone() {
         let server = Arc::new(stage.server());
         let verifier = stage.verifier(&server, strategy);
         let report = conformance(&subject(&stage, &verifier, &server, strategy != "jwks")).await;
+        assert!(report.conforms(), "{strategy}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn strategies_conform_where_answers_are_signed() {
+    for strategy in ["introspection", "hybrid"] {
+        let stage = Stage::new();
+        let server = Arc::new(stage.server_with(|builder| builder.signs_answers(Algorithm::ES256)));
+        let section = stage.section(&server, strategy) + "signed_answers = { algorithm = \"ES256\" }\n";
+        let verifier = stage.build(&section);
+        let report = conformance(&subject(&stage, &verifier, &server, true)).await;
         assert!(report.conforms(), "{strategy}: {report}");
     }
 }

@@ -202,10 +202,8 @@ async fn a_backend_of_ones_own_is_bound_by_events_too() {
     let stage = Stage::new();
     let server = stage.server();
     let inner = stage.verifier(&server, "jwks");
-    let verifier = Verifier::builder_in(stage.runtime.env())
-        .issuer(server.issuer(), inner.backend().clone())
-        .build()
-        .unwrap();
+    let verifier =
+        Verifier::builder_in(stage.runtime.env()).issuer(server.issuer(), inner.backend()).build().unwrap();
     let issued = server.issue(a_user());
     assert_eq!(code(&verifier.verify(&issued.token).await), "verified");
     verifier.revoke(&events(&verifier, &issued, server.issuer())[0]).unwrap();
@@ -360,7 +358,7 @@ fn a_builder_refuses_what_a_configuration_refuses() {
     let refused = |builder: verifier::VerifierBuilder| builder.build().unwrap_err().key_path().to_owned();
     let config =
         VerifierConfig::from_toml(&section_and("https://as.example", "jwks", std::path::Path::new(""), ""));
-    let backend = config.unwrap().build().unwrap().backend().clone();
+    let backend = config.unwrap().build().unwrap().backend();
     let one = || Verifier::builder().issuer("https://as.example", backend.clone());
     one().build().unwrap();
     assert_eq!(refused(Verifier::builder()), "issuer");

@@ -1,4 +1,4 @@
-//! Neither our client secret nor a token shows in anything that we or our dependencies write: events at TRACE, log
+//! Neither our client secret or key, nor what they sign or get us, nor a token shows in anything that we or our dependencies write: events at TRACE, log
 //! records, errors, `Debug` of whatever is public, health. One test in this file: subscribers are the process's.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -12,7 +12,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use stage::Stage;
 use verifier::{Freshness, Verifier, VerifierConfig};
-use verifier_testkit::{Answer, Client, Endpoint, Fault, IntrospectionAuth, TokenRequest};
+use verifier_testkit::{
+    Algorithm, Answer, AuthorizationServer, Client, Endpoint, Fault, IntrospectionAuth, SigningKey,
+    TokenRequest,
+};
 
 const SECRET: &str = "canary+secret/%with odd&characters=0123456789";
 
@@ -77,6 +80,18 @@ fn forms_of(token: &str) -> Vec<String> {
     forms
 }
 
+/// What was signed or got for a request, in the forms in which it travelled.
+fn forms_of_credentials(server: &AuthorizationServer) -> Vec<String> {
+    let mut forms = Vec::new();
+    for request in [Endpoint::Introspection, Endpoint::Token].into_iter().flat_map(|at| server.requests(at)) {
+        forms.extend(request.form("client_assertion").iter().flat_map(|assertion| forms_of(assertion)));
+        let header = request.headers.get("authorization").and_then(|value| value.to_str().ok());
+        let token = header.and_then(|text| text.strip_prefix("Bearer "));
+        forms.extend(token.into_iter().flat_map(forms_of));
+    }
+    forms
+}
+
 async fn ask(paper: &Paper, verifier: &Verifier, token: &str) {
     for demand in [Freshness::CONFIGURED, Freshness::LIVE] {
         let request = verifier.request(token).freshness(demand).within(Duration::from_secs(2));
@@ -108,21 +123,35 @@ async fn nothing_that_is_written_holds_a_secret_or_a_token() {
     log::set_max_level(log::LevelFilter::Trace);
 
     let mut forms = forms_of_the_secret();
+    let key = SigningKey::generate(Algorithm::ES256);
+    let pem = key.private_pem().unwrap();
+    // The last lines of PEM are the key itself; the first are the same for all.
+    forms.extend(pem.lines().filter(|line| !line.starts_with("-----")).skip(1).map(str::to_owned));
     for (auth, name) in [
         (IntrospectionAuth::Basic, "client_secret_basic"),
         (IntrospectionAuth::Post, "client_secret_post"),
         (IntrospectionAuth::Bearer(SECRET.to_owned()), "bearer"),
+        (IntrospectionAuth::SecretJwt, "client_secret_jwt"),
+        (IntrospectionAuth::PrivateKeyJwt, "private_key_jwt"),
+        (IntrospectionAuth::Granted, "client_credentials"),
     ] {
         for strategy in stage::STRATEGIES {
             let stage = Stage::new();
             let server = stage.server_with(|builder| {
-                builder.client(Client::new("api", SECRET)).introspection_auth(auth.clone())
+                builder
+                    .client(Client::new("api", SECRET).key(key.clone()))
+                    .introspection_auth(auth.clone())
+                    .granted_lifetime(Duration::from_secs(1))
             });
-            std::fs::write(stage.secret(), SECRET).unwrap();
+            let by_key = name == "private_key_jwt";
+            std::fs::write(stage.secret(), if by_key { &pem } else { SECRET }).unwrap();
             let id = if name == "bearer" { "" } else { "client_id = \"api\"" };
-            let toml = stage
+            let mut toml = stage
                 .section(&server, strategy)
                 .replace("client_id = \"api\"", &format!("{id}\nclient_auth = {name:?}"));
+            if by_key {
+                toml = toml.replace("client_secret", "client_key");
+            }
             let config = VerifierConfig::from_toml(&toml).unwrap();
             let backends = stage.real_timers();
             paper.note(format_args!("{config:?} {:?} {backends:?}", config.warnings()));
@@ -153,6 +182,16 @@ async fn nothing_that_is_written_holds_a_secret_or_a_token() {
                     forms.extend(forms_of(token));
                 }
                 server.faults().clear_all();
+                // The token endpoint, too.
+                if name == "client_credentials" && strategy != "jwks" {
+                    for fault in [Fault::Status(401, String::new()), Fault::Html200, Fault::HalfBody] {
+                        server.faults().on(Endpoint::Token, fault);
+                        let verifier = config.build_with(&backends).unwrap();
+                        ask(&paper, &verifier, &jwt).await;
+                        server.faults().clear_all();
+                    }
+                }
+                forms.extend(forms_of_credentials(&server));
             }
 
             // A server that answers with what it was asked.
@@ -180,6 +219,8 @@ async fn nothing_that_is_written_holds_a_secret_or_a_token() {
         }
     }
 
+    forms.sort();
+    forms.dedup();
     let text = paper.text();
     for writer in ["hyper", "reqwest", "verifier"] {
         assert!(text.contains(writer), "nothing of {writer} was written: is anybody listening?");

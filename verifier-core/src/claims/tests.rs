@@ -254,7 +254,8 @@ fn a_subject_is_a_text_that_is_not_empty() {
         all_say(Some(Rejection::MalformedClaims), set("sub", raw));
     }
     for (claims, verdict) in everywhere(|claims| claims.without("sub")) {
-        let expected = claims.starts_with("at+jwt").then_some(Rejection::MissingClaim);
+        let profile = claims.split(": ").next().and_then(TokenProfile::by_name).unwrap();
+        let expected = profile.required.iter().any(|name| name == "sub").then_some(Rejection::MissingClaim);
         assert_eq!(verdict, expected, "{claims}");
     }
     for name in ["jti", "sid"] {
@@ -534,6 +535,10 @@ fn an_answer_about_another_kind_of_token_is_refused() {
             r#","typ":"Bearer","nonce":"n""#,
             r#","token_type":"urn:ietf:params:oauth:token-type:access_token""#,
         ] {
+            // There nothing but such marks tells an ID token that is answered active.
+            if profile.name == "okta" && more.contains("nonce") {
+                continue;
+            }
             assert_eq!(read(&answer(more)), Ok(()), "{} {more}", profile.name);
         }
         for raw in ["1", "true", "[\"Bearer\"]", "{}"] {

@@ -230,3 +230,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_claims_of_another_kind_are_had_by_its_name_alone() {
+    let claims = |header: &str, payload: &str, kind: &str| {
+        let text = sign(header, payload.as_bytes());
+        let token = AccessToken::new(&text, 64 * 1024).unwrap();
+        let jwt = UnverifiedJwt::parse(&token).unwrap().check_signature(&key()).unwrap();
+        jwt.claims_of_type(kind).map(|claims| claims.len())
+    };
+    let kind = "token-introspection+jwt";
+    for typ in ["token-introspection+jwt", "application/token-introspection+jwt", "Token-Introspection+JWT"] {
+        assert_eq!(claims(&header(&format!("{typ:?}")), r#"{"a":1,"b":2}"#, kind), Ok(2), "{typ}");
+    }
+    for typ in ["\"JWT\"", "\"at+jwt\"", "\"token-introspection\"", "\"\"", ""] {
+        assert_eq!(claims(&header(typ), "{}", kind), Err(Rejection::WrongType), "{typ}");
+    }
+    let right = header(r#""token-introspection+jwt""#);
+    for payload in ["[]", "", r#"{"a":1,"a":1}"#, "7"] {
+        assert_eq!(
+            claims(&right, &format!("{payload} "), kind),
+            Err(Rejection::MalformedClaims),
+            "{payload}"
+        );
+    }
+    let replicated = r#"{"alg":"EdDSA","kid":"k","typ":"token-introspection+jwt","iss":"i"}"#;
+    assert_eq!(claims(replicated, r#"{"iss":"i"}"#, kind), Ok(1));
+    assert_eq!(claims(replicated, r#"{"iss":"j"}"#, kind), Err(Rejection::MalformedClaims));
+    assert_eq!(claims(replicated, "{}", kind), Err(Rejection::MalformedClaims));
+}

@@ -105,3 +105,22 @@ fn what_is_no_document_is_refused() {
         assert_eq!(read(&text), Err(MetadataError::MalformedMember), "{text}");
     }
 }
+
+#[test]
+fn aliases_for_mutual_tls_come_first_and_one_by_one() {
+    let read = |aliases: &str| {
+        let document = format!(
+            r#"{{"issuer":"https://as.example","token_endpoint":"https://as.example/token",
+            "introspection_endpoint":"https://as.example/introspect","mtls_endpoint_aliases":{aliases}}}"#
+        );
+        Metadata::parse(document.as_bytes(), "https://as.example")
+    };
+    let both = read(r#"{"introspection_endpoint":"https://mtls.as.example/i","x":1}"#).unwrap();
+    assert_eq!(both.mtls_introspection_endpoint(), Some("https://mtls.as.example/i"));
+    assert_eq!(both.mtls_token_endpoint(), Some("https://as.example/token"));
+    assert_eq!(both.introspection_endpoint(), Some("https://as.example/introspect"));
+    assert_eq!(read("null").unwrap().mtls_introspection_endpoint(), Some("https://as.example/introspect"));
+    for malformed in ["[]", "1", r#"{"token_endpoint":1}"#, r#"{"token_endpoint":"ftp://x/y"}"#] {
+        assert_eq!(read(malformed), Err(MetadataError::MalformedMember), "{malformed}");
+    }
+}

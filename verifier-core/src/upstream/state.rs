@@ -325,6 +325,9 @@ impl Judgement {
             _ if unavailable.is_server_failure() => Self::Failed(unavailable),
             UnavailableReason::RefusedByServer
             | UnavailableReason::CredentialsRefused
+            | UnavailableReason::AnswerNotSigned
+            | UnavailableReason::AnswerEncrypted
+            | UnavailableReason::AnswerNotTrusted
             | UnavailableReason::Redirected => Self::Alive,
             _ => Self::Nothing,
         }

@@ -1,14 +1,34 @@
 use std::fs;
 use std::io::Write as _;
 
+use http::Uri;
+use verifier_core::time::WallTime;
+
+use super::direct::{CannotPresent, Direct};
 use super::*;
+
+fn aim(endpoint: &Uri) -> Aim<'_> {
+    Aim { issuer: "https://idp.example", endpoint, now: WallTime::from_unix_seconds(1_700_000_000) }
+}
+
+fn present_by(direct: &Direct) -> Result<Presented, CannotPresent> {
+    direct.present(&aim(&Uri::from_static("https://idp.example/introspect")))
+}
+
+fn present(auth: ClientAuth) -> Presented {
+    present_by(&Direct::load(auth).unwrap()).unwrap()
+}
+
+fn form(presented: &Presented) -> Vec<(String, String)> {
+    presented.fields().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
 
 fn value(text: &str) -> SecretSource {
     SecretSource::Value(Secret::new(text))
 }
 
 fn header(auth: ClientAuth) -> String {
-    let presented = Credentials::load(auth).unwrap().present().unwrap();
+    let presented = present(auth);
     let value = presented.authorization.unwrap();
     assert!(value.is_sensitive());
     value.to_str().unwrap().to_owned()
@@ -26,31 +46,31 @@ fn basic_is_form_encoded_unless_raw() {
     let raw = ClientAuth::Basic { client_id: "a".into(), secret: value("p w+%"), raw: true };
     assert_eq!(header(raw), "Basic YTpwIHcrJQ==");
     let raw = ClientAuth::Basic { client_id: "a:b".into(), secret: value("p"), raw: true };
-    assert_eq!(Credentials::load(raw).err(), Some(SecretError::ColonInClientId));
+    assert_eq!(Direct::load(raw).err(), Some(SecretError::ColonInClientId));
 }
 
 #[test]
 fn post_goes_into_the_form_and_bearer_into_the_header() {
-    let presented = Credentials::load(ClientAuth::post("me", value("s"))).unwrap().present().unwrap();
+    let presented = present(ClientAuth::post("me", value("s")));
     assert!(presented.authorization.is_none());
-    let (id, secret) = presented.form.unwrap();
-    assert_eq!((&*id, secret.expose()), ("me", "s"));
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(form(&presented), [pair("client_id", "me"), pair("client_secret", "s")]);
     assert_eq!(header(ClientAuth::bearer(value("t0ken"))), "Bearer t0ken");
-    assert_eq!(
-        Credentials::load(ClientAuth::bearer(value("a\nb"))).err(),
-        Some(SecretError::NotAHeaderValue)
-    );
-    let none = Credentials::load(ClientAuth::None).unwrap().present().unwrap();
-    assert!(none.authorization.is_none() && none.form.is_none());
+    assert_eq!(Direct::load(ClientAuth::bearer(value("a\nb"))).err(), Some(SecretError::NotAHeaderValue));
+    let none = present(ClientAuth::None);
+    assert!(none.authorization.is_none() && form(&none).is_empty());
+    let tls = present(ClientAuth::tls("me"));
+    assert!(tls.authorization.is_none());
+    assert_eq!(form(&tls), [pair("client_id", "me")]);
 }
 
 #[test]
 fn what_is_missing_is_known_at_the_start_and_named() {
-    assert_eq!(Credentials::load(ClientAuth::basic("", value("s"))).err(), Some(SecretError::EmptyClientId));
-    assert_eq!(Credentials::load(ClientAuth::basic("a", value(""))).err(), Some(SecretError::EmptyValue));
+    assert_eq!(Direct::load(ClientAuth::basic("", value("s"))).err(), Some(SecretError::EmptyClientId));
+    assert_eq!(Direct::load(ClientAuth::basic("a", value(""))).err(), Some(SecretError::EmptyValue));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("the-secret");
-    let load = || Credentials::load(ClientAuth::basic("a", SecretSource::File(file.clone())));
+    let load = || Direct::load(ClientAuth::basic("a", SecretSource::File(file.clone())));
     for (content, expected) in [
         (None, "can't be read"),
         (Some(b"\n".as_slice()), "is empty"),
@@ -71,8 +91,8 @@ fn a_changed_file_is_read_again() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"first\r\n").unwrap();
     let auth = ClientAuth::post("a", SecretSource::File(file.path().into()));
-    let credentials = Credentials::load(auth).unwrap();
-    let secret = || credentials.present().map(|presented| presented.form.unwrap().1.expose().to_owned());
+    let credentials = Direct::load(auth).unwrap();
+    let secret = || present_by(&credentials).map(|presented| form(&presented).remove(1).1);
     assert_eq!(secret().unwrap(), "first");
     file.write_all(b"more\n").unwrap();
     assert_eq!(secret().unwrap(), "first\r\nmore");
@@ -86,25 +106,25 @@ fn a_changed_file_is_read_again() {
 fn after_a_refusal_the_file_is_read_whatever_its_time_says() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), "first").unwrap();
-    let credentials = Credentials::load(ClientAuth::bearer(SecretSource::File(file.path().into()))).unwrap();
-    let sent = credentials.present().unwrap();
+    let credentials = Direct::load(ClientAuth::bearer(SecretSource::File(file.path().into()))).unwrap();
+    let sent = present_by(&credentials).unwrap();
     assert!(!credentials.renewed_since(&sent), "nothing new is there");
     // Same length, same time.
     let modified = fs::metadata(file.path()).unwrap().modified().unwrap();
     fs::write(file.path(), "other").unwrap();
     fs::File::options().write(true).open(file.path()).unwrap().set_modified(modified).unwrap();
-    assert_eq!(credentials.present().unwrap().authorization, sent.authorization, "the change is not seen");
+    assert_eq!(present_by(&credentials).unwrap().authorization, sent.authorization, "the change is not seen");
     assert!(credentials.renewed_since(&sent));
-    assert_eq!(credentials.present().unwrap().authorization.unwrap(), "Bearer other");
-    let fixed = Credentials::load(ClientAuth::bearer(value("x"))).unwrap();
-    assert!(!fixed.renewed_since(&fixed.present().unwrap()));
+    assert_eq!(present_by(&credentials).unwrap().authorization.unwrap(), "Bearer other");
+    let fixed = Direct::load(ClientAuth::bearer(value("x"))).unwrap();
+    assert!(!fixed.renewed_since(&present_by(&fixed).unwrap()));
 }
 
 #[test]
 fn nothing_shows_a_secret() {
     let auth = ClientAuth::basic("me", value("canary-secret"));
     let shown = format!("{auth:?}");
-    let credentials = Credentials::load(auth).unwrap();
-    let shown = format!("{shown} {credentials:?} {:?}", credentials.present().unwrap());
+    let credentials = Direct::load(auth).unwrap();
+    let shown = format!("{shown} {credentials:?} {:?}", present_by(&credentials).unwrap());
     assert!(shown.contains("me") && !shown.contains("canary") && !shown.contains("Basic bW"), "{shown}");
 }

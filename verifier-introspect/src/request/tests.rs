@@ -1,15 +1,18 @@
 use verifier_core::secret::Secret;
+use verifier_core::time::WallTime;
 
 use super::*;
-use crate::client_auth::{ClientAuth, Credentials};
+use crate::client_auth::{Aim, ClientAuth, Direct};
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
 }
 
 fn build(form: &RequestForm, auth: ClientAuth, token: &str) -> Request<Bytes> {
-    let presented = Credentials::load(auth).unwrap().present().unwrap();
-    form.request(&Uri::from_static("https://idp.example/introspect?x=1"), token, &presented)
+    let endpoint = Uri::from_static("https://idp.example/introspect?x=1");
+    let aim = Aim { issuer: "https://idp.example", endpoint: &endpoint, now: WallTime::EPOCH };
+    let presented = Direct::load(auth).unwrap().present(&aim).unwrap();
+    form.request(&endpoint, token, &presented)
 }
 
 #[test]

@@ -151,6 +151,14 @@ fn the_server_says_when_to_come_back() {
     assert_eq!(after(400, "7"), None);
 }
 
+#[test]
+fn an_object_beyond_the_limits_is_told_from_what_is_no_answer() {
+    let deep = "[".repeat(40) + &"]".repeat(40);
+    assert_eq!(answer(200, &format!("{{\"active\":true,\"ext\":{deep}}}")), Ok(Reading::Oversized));
+    assert_eq!(answer(200, &deep), Err(UnavailableReason::UnreadableAnswer.into()));
+    assert!(answer(500, &format!("{{\"ext\":{deep}}}")).is_err());
+}
+
 proptest! {
     #[test]
     fn anything_is_read_without_a_panic_and_only_200_is_an_answer(
@@ -179,6 +187,7 @@ proptest! {
                 prop_assert_eq!(object.len(), before.len() + 1);
             }
             Reading::Inactive => prop_assert!(!active),
+            Reading::Oversized => prop_assert!(false, "a small object"),
         }
     }
 }

@@ -29,7 +29,7 @@ use verifier_core::transport::HttpTransport;
 use verifier_core::verifier::{TokenVerifier, VerifyRequest};
 use verifier_http::{ReqwestTransport, TransportConfig};
 use verifier_introspect::{
-    ClientAuth, EndpointSource, IntrospectionConfig, IntrospectionVerifier, Introspector,
+    ClientAuth, EndpointSource, IntrospectionConfig, IntrospectionVerifier, Introspector, IntrospectorBuilder,
 };
 use verifier_testkit::clients::{RESOURCE_SERVER, RESOURCE_SERVER_SECRET};
 use verifier_testkit::server::DEFAULT_AUDIENCE;
@@ -89,13 +89,23 @@ impl Desk {
         change: impl FnOnce(&mut IntrospectionConfig),
         transport: impl FnOnce(&Arc<RevocationLog>) -> Arc<dyn HttpTransport>,
     ) -> Self {
+        Self::known_by(server, |_| auth, change, transport)
+    }
+
+    /// The same, where the credentials depend on the server.
+    pub fn known_by(
+        server: impl FnOnce(Builder) -> Builder,
+        auth: impl FnOnce(&AuthorizationServer) -> ClientAuth,
+        change: impl FnOnce(&mut IntrospectionConfig),
+        transport: impl FnOnce(&Arc<RevocationLog>) -> Arc<dyn HttpTransport>,
+    ) -> Self {
         let clock = ManualClock::new();
         let server =
             server(AuthorizationServer::builder().clock(clock.clone()).opaque().lifetime(secs(3_600)));
         let server = server.start().unwrap();
         let env = TestRuntime::current(clock.clone()).unwrap().env();
         let log = Arc::new(RevocationLog::new());
-        let mut config = IntrospectionConfig::new(auth);
+        let mut config = IntrospectionConfig::new(auth(&server));
         // What is tested here takes as long as the machine needs.
         config.limits.connect = secs(20);
         config.limits.total = secs(30);
@@ -178,6 +188,26 @@ impl Desk {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Another introspector at the server of `desk`.
+pub fn introspector(desk: &Desk, config: IntrospectionConfig) -> IntrospectorBuilder {
+    introspector_of(desk.server.issuer(), &desk.server.introspection_endpoint(), config, &desk.env)
+}
+
+pub fn introspector_of(
+    issuer: &str,
+    endpoint: &str,
+    config: IntrospectionConfig,
+    env: &Env,
+) -> IntrospectorBuilder {
+    Introspector::builder(
+        IssuerRules::new(issuer, TokenProfile::generic()).unwrap(),
+        EndpointSource::Fixed(Address::parse(endpoint, Schemes::Secure).unwrap()),
+        config,
+        Arc::new(transport()),
+        env.clone(),
+    )
 }
 
 pub fn identity(issuer: &str, issued: &IssuedToken) -> Identity {

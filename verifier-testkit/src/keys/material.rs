@@ -4,13 +4,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
-    EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
-    RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
+    ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED, ECDSA_P521_SHA512_FIXED_SIGNING, ED25519,
+    EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RSA_PSS_SHA256,
+    RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
 };
 use aws_lc_rs::{error::Unspecified, hmac};
 use serde_json::{Value, json};
@@ -77,6 +80,37 @@ impl Material {
                 };
                 hmac::sign(&hmac::Key::new(hash, secret), message).as_ref().to_vec()
             }
+        }
+    }
+
+    pub(super) fn check(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let checker: &'static dyn VerificationAlgorithm = match algorithm {
+            Algorithm::RS256 => &RSA_PKCS1_2048_8192_SHA256,
+            Algorithm::RS384 => &RSA_PKCS1_2048_8192_SHA384,
+            Algorithm::RS512 => &RSA_PKCS1_2048_8192_SHA512,
+            Algorithm::PS256 => &RSA_PSS_2048_8192_SHA256,
+            Algorithm::PS384 => &RSA_PSS_2048_8192_SHA384,
+            Algorithm::PS512 => &RSA_PSS_2048_8192_SHA512,
+            Algorithm::ES256 => &ECDSA_P256_SHA256_FIXED,
+            Algorithm::ES384 => &ECDSA_P384_SHA384_FIXED,
+            Algorithm::ES512 => &ECDSA_P521_SHA512_FIXED,
+            Algorithm::Ed25519 | Algorithm::EdDSA => &ED25519,
+            // The key that checks is the key that signs; here nobody measures how long the comparison takes.
+            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => {
+                return self.fits(algorithm) && self.sign(algorithm, message) == signature;
+            }
+        };
+        let public = UnparsedPublicKey::new(checker, self.public_raw());
+        self.fits(algorithm) && public.verify(message, signature).is_ok()
+    }
+
+    /// RFC 5958, in its first version.
+    pub(super) fn pkcs8(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Rsa(pair) => AsDer::<Pkcs8V1Der<'_>>::as_der(pair).ok().map(|der| der.as_ref().to_vec()),
+            Self::Ec(_, pair) => pair.to_pkcs8v1().ok().map(|der| der.as_ref().to_vec()),
+            Self::Ed25519(pair) => pair.to_pkcs8v1().ok().map(|der| der.as_ref().to_vec()),
+            Self::Hmac(_) => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What can be said about a server before it starts.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -12,9 +13,10 @@ use verifier_core::time::{Clock, SystemClock};
 use super::door::Door;
 use super::state::{Settings, State};
 use super::{AuthorizationServer, DEFAULT_AUDIENCE};
+use crate::behaviour::Behaviour;
 use crate::clients::{
-    BasicDecoding, Client, DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET, IntrospectionAuth, RESOURCE_SERVER,
-    RESOURCE_SERVER_SECRET,
+    AssertionAudience, BasicDecoding, Client, DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET, IntrospectionAuth,
+    RESOURCE_SERVER, RESOURCE_SERVER_SECRET,
 };
 use crate::keys::{Algorithm, SigningKey};
 use crate::profile::{Format, Profile};
@@ -28,6 +30,7 @@ pub struct Builder {
     key: Option<SigningKey>,
     algorithm: Algorithm,
     clients: Vec<Client>,
+    behaviours: BTreeSet<Behaviour>,
     settings: Settings,
 }
 
@@ -44,6 +47,7 @@ impl Builder {
                 Client::new(DEFAULT_CLIENT, DEFAULT_CLIENT_SECRET),
                 Client::new(RESOURCE_SERVER, RESOURCE_SERVER_SECRET),
             ],
+            behaviours: BTreeSet::new(),
             settings: Settings {
                 clock: Arc::new(SystemClock),
                 profile: Profile::AtJwt,
@@ -51,9 +55,11 @@ impl Builder {
                 lifetime: Duration::from_secs(300),
                 audience: DEFAULT_AUDIENCE.to_owned(),
                 introspection_auth: IntrospectionAuth::default(),
+                token_auth: IntrospectionAuth::Registered,
+                granted_lifetime: None,
+                assertion_audience: AssertionAudience::default(),
                 basic_decoding: BasicDecoding::default(),
-                audience_must_name_caller: false,
-                current_key_only: false,
+                signs_answers: None,
                 jwks_cache_control: None,
             },
         }
@@ -145,6 +151,28 @@ impl Builder {
         self
     }
 
+    /// What callers of the token endpoint have to prove; any method of a registered client but TLS by default. Those
+    /// that are no method of a client's let nobody in.
+    #[must_use]
+    pub fn token_auth(mut self, auth: IntrospectionAuth) -> Self {
+        self.settings.token_auth = auth;
+        self
+    }
+
+    /// How long tokens live that the token endpoint gives; as all others by default.
+    #[must_use]
+    pub const fn granted_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.granted_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Whom client assertions have to be made out to; the issuer by default.
+    #[must_use]
+    pub const fn assertion_audience(mut self, audience: AssertionAudience) -> Self {
+        self.settings.assertion_audience = audience;
+        self
+    }
+
     /// How HTTP Basic is read.
     #[must_use]
     pub const fn basic_decoding(mut self, decoding: BasicDecoding) -> Self {
@@ -154,16 +182,37 @@ impl Builder {
 
     /// Whether introspection calls every token inactive whose audience doesn't name the caller, as Keycloak does.
     #[must_use]
-    pub const fn audience_must_name_caller(mut self, must: bool) -> Self {
-        self.settings.audience_must_name_caller = must;
-        self
+    pub fn audience_must_name_caller(self, must: bool) -> Self {
+        self.switch(Behaviour::AudienceChecksTheCaller, must)
     }
 
     /// Whether introspection calls every JWT inactive that wasn't signed with the key that signs now, published or
     /// not, as Hydra does.
     #[must_use]
-    pub const fn current_key_only(mut self, only: bool) -> Self {
-        self.settings.current_key_only = only;
+    pub fn current_key_only(self, only: bool) -> Self {
+        self.switch(Behaviour::CurrentKeyOnly, only)
+    }
+
+    /// With this behaviour from the start; call again for more.
+    #[must_use]
+    pub fn behaviour(self, behaviour: Behaviour) -> Self {
+        self.switch(behaviour, true)
+    }
+
+    fn switch(mut self, behaviour: Behaviour, on: bool) -> Self {
+        if on {
+            self.behaviours.insert(behaviour);
+        } else {
+            self.behaviours.remove(&behaviour);
+        }
+        self
+    }
+
+    /// Introspection answers are signed with a key of this algorithm where the caller asks for
+    /// `application/token-introspection+jwt` alone (RFC 9701); plain JSON for everybody else, and by default.
+    #[must_use]
+    pub const fn signs_answers(mut self, algorithm: Algorithm) -> Self {
+        self.settings.signs_answers = Some(algorithm);
         self
     }
 
@@ -185,6 +234,9 @@ impl Builder {
         let (base, path) = split(&issuer)?;
         let key = self.key.unwrap_or_else(|| SigningKey::generate(self.algorithm));
         let state = Arc::new(State::new(issuer, base, path, self.settings, self.clients, key));
+        for behaviour in self.behaviours {
+            state.set_behaviour(behaviour, true);
+        }
         let door = Door::open(listener, Arc::clone(&state))?;
         Ok(AuthorizationServer { state, door })
     }

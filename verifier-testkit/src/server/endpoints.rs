@@ -10,10 +10,11 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
 
+use super::behaviour;
 use super::introspection::introspect;
 use super::state::State;
 use crate::answer::{Answer, Body, Cut, Delivery, Refusal};
-use crate::clients::{Form, IntrospectionAuth};
+use crate::clients::{Form, IntrospectionAuth, Reader};
 use crate::counts::RecordedRequest;
 use crate::faults::{Endpoint, Fault};
 use crate::issue::TokenRequest;
@@ -121,7 +122,7 @@ fn decide(state: &State, endpoint: Endpoint, request: &RecordedRequest) -> Answe
         return Answer::new(405, "").header("allow", allowed.as_str());
     }
     match endpoint {
-        Endpoint::Discovery => Answer::json(&state.metadata()),
+        Endpoint::Discovery => Answer::json(&behaviour::metadata(state, &request.headers)),
         Endpoint::Jwks => jwks(state, &request.headers),
         Endpoint::Other => Answer::new(404, ""),
         Endpoint::Token => with_form(request, |form| token(state, &request.headers, form)),
@@ -139,7 +140,10 @@ fn with_form(request: &RecordedRequest, answer: impl FnOnce(&Form) -> Result<Ans
 
 /// RFC 7517 §5, with a validator (RFC 9110 §8.8.3).
 fn jwks(state: &State, headers: &HeaderMap) -> Answer {
-    let document = state.keys().published();
+    if let Some(answer) = behaviour::instead_of_keys(state) {
+        return answer;
+    }
+    let document = behaviour::published(state);
     let mut answer = Answer::json(&document);
     let hash = digest::digest(&digest::SHA256, &answer.body);
     let etag = format!("\"{}\"", base64url(hash.as_ref().get(..12).unwrap_or_default()));
@@ -149,7 +153,7 @@ fn jwks(state: &State, headers: &HeaderMap) -> Answer {
     if known {
         answer = Answer::new(304, "");
     }
-    if let Some(value) = state.jwks_cache_control() {
+    if let Some(value) = behaviour::cache_control(state).or_else(|| state.jwks_cache_control()) {
         answer = answer.header("cache-control", &value);
     }
     answer.header(ETAG.as_str(), &etag)
@@ -159,7 +163,7 @@ fn jwks(state: &State, headers: &HeaderMap) -> Answer {
 fn token(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Refusal> {
     let id = {
         let clients = state.clients();
-        let client = caller(state, &clients, headers, form)?;
+        let client = caller(state, &clients, headers, form, "/token", &state.settings.token_auth)?;
         if form.get("grant_type") != Some("client_credentials") {
             return Err(Refusal::new(400, "unsupported_grant_type"));
         }
@@ -172,11 +176,15 @@ fn token(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Refu
         client.id.clone()
     };
     let scope = form.get("scope").unwrap_or_default();
-    let mut request = TokenRequest::new().client(id).scope(scope);
+    let mut request = TokenRequest::new().client(id).scope(scope).issuer(behaviour::issuer(state, headers));
     if let Some(audience) = audience(form) {
         request = request.audience(audience);
     }
+    if let Some(lifetime) = state.settings.granted_lifetime {
+        request = request.lifetime(lifetime);
+    }
     let issued = state.issue(&request);
+    state.tokens().granted(&issued.token);
     Ok(Answer::json(&json!({
         "access_token": issued.token,
         "token_type": "Bearer",
@@ -192,7 +200,8 @@ fn audience(form: &Form) -> Option<&str> {
 
 /// RFC 7009 §2: 200 for unknown tokens too, and nothing happens to another client's.
 fn revoke(state: &State, headers: &HeaderMap, form: &Form) -> Result<Answer, Refusal> {
-    let id = caller(state, &state.clients(), headers, form)?.id.clone();
+    let accepted = IntrospectionAuth::Registered;
+    let id = caller(state, &state.clients(), headers, form, "/revoke", &accepted)?.id.clone();
     let token = form.get("token").ok_or(Refusal::INVALID_REQUEST)?;
     state.tokens().revoke(|found, grant| found == token && grant.client == id);
     Ok(Answer::new(200, "").no_store())
@@ -203,6 +212,10 @@ fn caller<'c>(
     clients: &'c crate::clients::Clients,
     headers: &HeaderMap,
     form: &Form,
+    endpoint: &str,
+    accepted: &IntrospectionAuth,
 ) -> Result<&'c crate::clients::Client, Refusal> {
-    clients.authenticate(headers, form, state.settings.basic_decoding, &IntrospectionAuth::BasicOrPost)
+    let audience = state.assertion_audience(endpoint);
+    let reader = Reader { audience: &audience, now: state.unix_seconds() };
+    clients.authenticate(headers, form, state.settings.basic_decoding, accepted, &reader)
 }

@@ -9,17 +9,21 @@ pub(super) struct Keyring {
     keys: Vec<(SigningKey, Published)>,
     signing: SigningKey,
     stale: Option<Value>,
+    /// Whether keys are published with the first token that they sign.
+    late: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Published {
     Yes,
     No,
+    /// With the first token that it signs.
+    Late,
 }
 
 impl Keyring {
     pub(super) fn new(first: SigningKey) -> Self {
-        let mut ring = Self { keys: Vec::new(), signing: first.clone(), stale: None };
+        let mut ring = Self { keys: Vec::new(), signing: first.clone(), stale: None, late: false };
         ring.add(first);
         ring
     }
@@ -35,9 +39,26 @@ impl Keyring {
     pub(super) fn add(&mut self, key: SigningKey) -> String {
         let kid = key.kid().to_owned();
         self.withdraw(&kid);
-        let published = if key.algorithm().is_hmac() { Published::No } else { Published::Yes };
+        let published = match (key.algorithm().is_hmac(), self.late) {
+            (true, _) => Published::No,
+            (false, true) => Published::Late,
+            (false, false) => Published::Yes,
+        };
         self.keys.push((key, published));
         kid
+    }
+
+    pub(super) const fn publish_with_first_token(&mut self, late: bool) {
+        self.late = late;
+    }
+
+    /// A token was signed with this key.
+    pub(super) fn has_signed(&mut self, kid: &str) {
+        for (_, published) in
+            self.keys.iter_mut().filter(|(key, published)| key.kid() == kid && *published == Published::Late)
+        {
+            *published = Published::Yes;
+        }
     }
 
     pub(super) fn promote(&mut self, kid: &str) -> bool {

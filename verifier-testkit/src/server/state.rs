@@ -7,15 +7,18 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use verifier_core::time::Clock;
 
+use super::behaviour::{self, Behaviours};
 use super::keyring::Keyring;
+use super::signed::AnswerFlaw;
 use super::tokens::{Record, Tokens};
 use crate::answer::Answer;
-use crate::clients::{BasicDecoding, Client, Clients, IntrospectionAuth};
+use crate::behaviour::Behaviour;
+use crate::clients::{AssertionAudience, BasicDecoding, Client, Clients, IntrospectionAuth};
 use crate::counts::Book;
 use crate::faults::{Endpoint, Faults};
 use crate::forge::TokenForge;
 use crate::issue::{IssuedToken, TokenRequest};
-use crate::keys::SigningKey;
+use crate::keys::{Algorithm, SigningKey};
 use crate::profile::{Format, Grant, Profile};
 
 type Members = Map<String, Value>;
@@ -29,9 +32,11 @@ pub(super) struct Settings {
     pub(super) lifetime: Duration,
     pub(super) audience: String,
     pub(super) introspection_auth: IntrospectionAuth,
+    pub(super) token_auth: IntrospectionAuth,
+    pub(super) granted_lifetime: Option<Duration>,
+    pub(super) assertion_audience: AssertionAudience,
     pub(super) basic_decoding: BasicDecoding,
-    pub(super) audience_must_name_caller: bool,
-    pub(super) current_key_only: bool,
+    pub(super) signs_answers: Option<Algorithm>,
     pub(super) jwks_cache_control: Option<String>,
 }
 
@@ -44,11 +49,13 @@ pub(super) struct State {
     pub(super) settings: Settings,
     pub(super) faults: Faults,
     pub(super) book: Book,
+    pub(super) behaviours: Behaviours,
     clients: Mutex<Clients>,
     keys: Mutex<Keyring>,
     tokens: Mutex<Tokens>,
     overrides: Mutex<HashMap<Endpoint, Answer>>,
     jwks_cache_control: Mutex<Option<String>>,
+    answer_flaw: Mutex<Option<AnswerFlaw>>,
 }
 
 impl State {
@@ -60,7 +67,7 @@ impl State {
         clients: Vec<Client>,
         key: SigningKey,
     ) -> Self {
-        let clients = Clients(clients.into_iter().map(|client| (client.id.clone(), client)).collect());
+        let clients = Clients::new(clients);
         Self {
             issuer,
             base,
@@ -69,10 +76,12 @@ impl State {
             settings,
             faults: Faults::default(),
             book: Book::default(),
+            behaviours: Behaviours::default(),
             clients: Mutex::new(clients),
             keys: Mutex::new(Keyring::new(key)),
             tokens: Mutex::new(Tokens::default()),
             overrides: Mutex::new(HashMap::new()),
+            answer_flaw: Mutex::new(None),
         }
     }
 
@@ -82,13 +91,8 @@ impl State {
 
     /// RFC 8414 §2; the members that OpenID Connect Discovery requires are there as well.
     pub(super) fn metadata(&self) -> Value {
-        let callers = match self.settings.introspection_auth {
-            IntrospectionAuth::Basic => json!(["client_secret_basic"]),
-            IntrospectionAuth::Post => json!(["client_secret_post"]),
-            IntrospectionAuth::BasicOrPost => json!(["client_secret_basic", "client_secret_post"]),
-            IntrospectionAuth::None | IntrospectionAuth::Bearer(_) => json!([]),
-        };
-        json!({
+        let signs: Vec<_> = self.settings.signs_answers.iter().map(|algorithm| algorithm.name()).collect();
+        let mut metadata = json!({
             "issuer": self.issuer,
             "jwks_uri": self.uri("/jwks"),
             "authorization_endpoint": self.uri("/authorize"),
@@ -98,10 +102,39 @@ impl State {
             "grant_types_supported": ["client_credentials"],
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-            "introspection_endpoint_auth_methods_supported": callers,
+            "token_endpoint_auth_methods_supported": self.settings.token_auth.method_names(),
+            "introspection_endpoint_auth_methods_supported": self.settings.introspection_auth.method_names(),
             "id_token_signing_alg_values_supported": [self.keys().signing().algorithm().name()],
-        })
+        });
+        if let Some(members) = metadata.as_object_mut().filter(|_| !signs.is_empty()) {
+            members.insert("introspection_signing_alg_values_supported".into(), json!(signs)); // RFC 9701 §7
+        }
+        metadata
+    }
+
+    pub(super) fn behaves(&self, behaviour: Behaviour) -> bool {
+        self.behaviours.has(behaviour)
+    }
+
+    pub(super) fn set_behaviour(&self, behaviour: Behaviour, on: bool) {
+        match behaviour {
+            Behaviour::LockedStore => self.tokens().lost = on,
+            Behaviour::SignsBeforePublishing => self.keys().publish_with_first_token(on),
+            _ => {}
+        }
+        self.behaviours.set(behaviour, on);
+    }
+
+    pub(super) fn signing_kid(&self) -> String {
+        self.keys().signing().kid().to_owned()
+    }
+
+    /// Whom an assertion for this endpoint has to be made out to.
+    pub(super) fn assertion_audience(&self, endpoint: &str) -> String {
+        match self.settings.assertion_audience {
+            AssertionAudience::Issuer => self.issuer.clone(),
+            AssertionAudience::Endpoint => self.uri(endpoint),
+        }
     }
 
     pub(super) fn unix_seconds(&self) -> i64 {
@@ -117,6 +150,7 @@ impl State {
                 let (key, header, claims) = self.parts(request, profile, &grant);
                 let kid = header.get("kid").and_then(Value::as_str).map(str::to_owned);
                 let token = TokenForge::of_objects(&header, &claims).sign(&key);
+                self.keys().has_signed(key.kid());
                 (token, Some(key.kid().to_owned()), kid, claims)
             }
         };
@@ -130,18 +164,17 @@ impl State {
             expires_at: grant.expires_at,
             claims,
         };
-        let record =
-            Record { grant, profile, signed_by, answer: request.introspection.clone(), revoked: false };
+        let record = Record::new(grant, profile, request.kind, signed_by, request.introspection.clone());
         self.tokens().add(token, record);
         issued
     }
 
-    fn grant(&self, request: &TokenRequest, profile: Profile) -> Grant {
+    pub(super) fn grant(&self, request: &TokenRequest, profile: Profile) -> Grant {
         let now = self.unix_seconds();
         let issued_at = now.saturating_sub(seconds(request.issued_ago));
         let lifetime = seconds(request.lifetime.unwrap_or(self.settings.lifetime));
         Grant {
-            issuer: self.issuer.clone(),
+            issuer: request.issuer.clone().unwrap_or_else(|| self.issuer.clone()),
             jti: request.jti.clone().unwrap_or_else(|| profile.jti()),
             subject: request.subject.clone(),
             client: request.client.clone().unwrap_or_else(|| crate::clients::DEFAULT_CLIENT.to_owned()),
@@ -176,8 +209,9 @@ impl State {
             (None, None) => self.keys().signing().clone(),
         };
         let mut header = profile.header(key.algorithm().name(), key.kid());
-        request.header.apply(&mut header);
         let mut claims = profile.claims(grant);
+        behaviour::bend(self, request, grant, &mut header, &mut claims);
+        request.header.apply(&mut header);
         request.claims.apply(&mut claims);
         (key, header, claims)
     }
@@ -189,7 +223,7 @@ impl State {
     }
 
     pub(super) fn set_client(&self, id: &str, enabled: bool) -> bool {
-        self.clients().0.get_mut(id).map(|client| client.enabled = enabled).is_some()
+        self.clients().by_id.get_mut(id).map(|client| client.enabled = enabled).is_some()
     }
 
     pub(super) fn jwks_cache_control(&self) -> Option<String> {
@@ -198,6 +232,14 @@ impl State {
 
     pub(super) fn set_jwks_cache_control(&self, value: Option<&str>) {
         *lock(&self.jwks_cache_control) = value.map(str::to_owned);
+    }
+
+    pub(super) fn answer_flaw(&self) -> Option<AnswerFlaw> {
+        lock(&self.answer_flaw).clone()
+    }
+
+    pub(super) fn set_answer_flaw(&self, flaw: Option<AnswerFlaw>) {
+        *lock(&self.answer_flaw) = flaw;
     }
 
     pub(super) fn clients(&self) -> MutexGuard<'_, Clients> {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::Answer;
 use crate::issue::Edits;
+use crate::kind::Kind;
 use crate::profile::{Grant, Profile};
 
 #[derive(Default)]
@@ -20,15 +21,30 @@ pub(super) struct Tokens {
 pub(super) struct Record {
     pub(super) grant: Grant,
     pub(super) profile: Profile,
+    pub(super) kind: Kind,
     /// The key id of the key that signed a JWT.
     pub(super) signed_by: Option<String>,
-    pub(super) answer: Edits,
-    pub(super) revoked: bool,
+    answer: Edits,
+    revoked: bool,
+    /// Whether the token endpoint gave it.
+    pub(super) granted: bool,
 }
 
 impl Tokens {
     pub(super) fn add(&mut self, token: String, record: Record) {
         self.issued.insert(token, record);
+    }
+
+    /// Notes that the token endpoint gave it.
+    pub(super) fn granted(&mut self, token: &str) {
+        if let Some(record) = self.issued.get_mut(token) {
+            record.granted = true;
+        }
+    }
+
+    /// Every token as it was issued.
+    pub(super) fn spelled(&self) -> impl Iterator<Item = &str> {
+        self.issued.keys().map(String::as_str)
     }
 
     /// Revokes what `covers` says; whether there was anything.
@@ -51,9 +67,18 @@ impl Tokens {
 }
 
 impl Record {
-    pub(super) fn answer(&self) -> Map<String, Value> {
-        let mut answer = self.profile.answer(&self.grant);
-        self.answer.apply(&mut answer);
-        answer
+    pub(super) const fn new(
+        grant: Grant,
+        profile: Profile,
+        kind: Kind,
+        signed_by: Option<String>,
+        answer: Edits,
+    ) -> Self {
+        Self { grant, profile, kind, signed_by, answer, revoked: false, granted: false }
+    }
+
+    /// Changes an answer as the token's request said.
+    pub(super) fn edit(&self, answer: &mut Map<String, Value>) {
+        self.answer.apply(answer);
     }
 }

@@ -2,22 +2,21 @@
 
 use verifier_core::runtime::Env;
 use verifier_introspect::{
-    AnswerFreshness, Cache, ClientAuth, EndpointSource, IntrospectionConfig, Introspector, SecretSource,
+    AnswerFreshness, Cache, ClientAuth, EndpointSource, IntrospectionConfig, Introspector,
 };
+use verifier_jwks::JwksVerifier;
 
 use super::issuer::Site;
-use super::source::environment;
 use super::{Workshop, naming, positive};
-use crate::config::{
-    ClientAuthName, ConfigError, FreshnessSetting, IntrospectionSection, IssuerConfig, SecretRef, WhenUnknown,
-};
+use crate::config::{ConfigError, FreshnessSetting, IntrospectionSection, IssuerConfig, WhenUnknown};
 
 impl IssuerConfig {
-    /// Asks and keeps answers for this issuer.
+    /// Asks and keeps answers for this issuer. `keys` check those that have to be signed.
     pub(super) fn introspector(
         &self,
         workshop: &Workshop<'_>,
         site: &Site,
+        keys: Option<&JwksVerifier>,
     ) -> Result<Introspector, ConfigError> {
         let Some(section) = &self.introspection else {
             return Err(ConfigError::invalid(
@@ -25,7 +24,12 @@ impl IssuerConfig {
                 "this strategy asks the introspection endpoint: an [issuer.introspection] section is needed",
             ));
         };
-        let mut config = section.config()?;
+        let transport = self.introspection_transport(workshop, site, section)?;
+        let client_auth = self.client_auth(section, site, &transport)?;
+        let mut config = section.config(client_auth)?;
+        if let Some(keys) = keys {
+            config.signed_answers = self.signed_by(keys)?;
+        }
         if let Some(revocation) = &self.revocation {
             match revocation.freshness {
                 Some(FreshnessSetting::AtMost(span)) => {
@@ -38,7 +42,6 @@ impl IssuerConfig {
                 config.stale_allowance = up_to.get();
             }
         }
-        let transport = self.transport(workshop, site)?;
         let endpoint = match &section.endpoint {
             Some(text) => {
                 EndpointSource::Fixed(self.endpoint("introspection.endpoint", text, site.schemes)?)
@@ -59,8 +62,8 @@ impl IssuerConfig {
 }
 
 impl IntrospectionSection {
-    fn config(&self) -> Result<IntrospectionConfig, ConfigError> {
-        let mut config = IntrospectionConfig::new(self.client_auth()?);
+    fn config(&self, client_auth: ClientAuth) -> Result<IntrospectionConfig, ConfigError> {
+        let mut config = IntrospectionConfig::new(client_auth);
         config.token_type_hint = self.token_type_hint.unwrap_or(true);
         config.parameters = self.parameters.clone().into_iter().collect();
         config.headers = self.headers.clone().into_iter().collect();
@@ -95,51 +98,5 @@ impl IntrospectionSection {
             config.upstream = config.upstream.with_max_concurrent(calls);
         }
         Ok(config)
-    }
-
-    /// RFC 7662 §2.1: how we show who we are.
-    fn client_auth(&self) -> Result<ClientAuth, ConfigError> {
-        let method = self.client_auth.unwrap_or(match (&self.client_id, &self.client_secret) {
-            (None, None) => ClientAuthName::None,
-            _ => ClientAuthName::ClientSecretBasic,
-        });
-        let secret = || -> Result<SecretSource, ConfigError> {
-            const KEY: &str = "introspection.client_secret";
-            match &self.client_secret {
-                Some(SecretRef::Env(name)) => {
-                    Ok(SecretSource::Value(verifier_core::secret::Secret::new(environment(KEY, name)?)))
-                }
-                Some(SecretRef::File(path)) => Ok(SecretSource::File(path.clone())),
-                None => Err(ConfigError::invalid(
-                    KEY,
-                    "is needed by this client_auth: { env = \"NAME\" } or { file = \"PATH\" }",
-                )),
-            }
-        };
-        let client_id = || {
-            self.client_id.clone().ok_or_else(|| {
-                ConfigError::invalid("introspection.client_id", "is needed by this client_auth")
-            })
-        };
-        Ok(match method {
-            ClientAuthName::None => {
-                if self.client_id.is_some() || self.client_secret.is_some() {
-                    return Err(ConfigError::invalid(
-                        "introspection.client_auth",
-                        "\"none\" contradicts client_id or client_secret, which would not be sent",
-                    ));
-                }
-                ClientAuth::None
-            }
-            ClientAuthName::ClientSecretBasic | ClientAuthName::ClientSecretBasicRaw => ClientAuth::Basic {
-                client_id: client_id()?,
-                secret: secret()?,
-                raw: method == ClientAuthName::ClientSecretBasicRaw,
-            },
-            ClientAuthName::ClientSecretPost => {
-                ClientAuth::Post { client_id: client_id()?, secret: secret()? }
-            }
-            ClientAuthName::Bearer => ClientAuth::Bearer { token: secret()? },
-        })
     }
 }

@@ -12,6 +12,7 @@ use verifier_hybrid::{HybridConfig, HybridVerifier, IdentityRule, Opaque, Status
 use verifier_introspect::{IntrospectionVerifier, Introspector};
 
 use super::observed::Observed;
+use super::signed::SignedIntrospection;
 use super::{Workshop, naming, positive};
 use crate::config::{
     CheckWhen, ClaimsSide, ConfigError, FreshnessSetting, IssuerConfig, OpaqueTokens, RevocationSection,
@@ -39,6 +40,7 @@ impl IssuerConfig {
             audience: None,
             audience_claim: None,
             danger_accept_any_audience: false,
+            danger_accept_id_tokens: false,
             danger_accept_missing_issuer: false,
             danger_allow_http: false,
             leeway: None,
@@ -102,6 +104,7 @@ impl IssuerConfig {
                 "go with strategy = \"jwks\": an introspection answer need not say whose token it is",
             ));
         }
+        self.fits_provider(&site.rules.profile)?;
         self.outlives(workshop)?;
         Ok(match &self.strategy {
             StrategyName::Jwks => {
@@ -111,7 +114,8 @@ impl IssuerConfig {
                 self.jwks(workshop, &site, Role::Decides)?
             }
             StrategyName::Introspection => {
-                self.refuse("keys", self.keys.is_some())?;
+                let signed = self.signed_answers().map(|(algorithm, _)| algorithm);
+                self.refuse("keys", self.keys.is_some() && signed.is_none())?;
                 self.refuse("verified_tokens", self.verified_tokens.is_some())?;
                 self.refuse("types", self.types.is_some())?;
                 let section = self.revocation.clone().unwrap_or_default();
@@ -120,9 +124,16 @@ impl IssuerConfig {
                 self.refuse("revocation.claims", section.claims.is_some())?;
                 self.refuse("revocation.checkers", section.checkers.is_some())?;
                 self.refuse("revocation.danger_skip_identity_check", section.danger_skip_identity_check)?;
-                let introspector = self.introspector(workshop, &site)?;
+                let keys =
+                    signed.map(|algorithm| self.answer_keys(workshop, &site, algorithm)).transpose()?;
+                let introspector = self.introspector(workshop, &site, keys.as_ref())?;
                 let list = Arc::clone(&workshop.revocations) as _;
-                Arc::new(IntrospectionVerifier::new(introspector, site.policy).with_revocations(list))
+                let introspection =
+                    IntrospectionVerifier::new(introspector, site.policy).with_revocations(list);
+                match keys {
+                    Some(keys) => Arc::new(SignedIntrospection { introspection, keys }),
+                    None => Arc::new(introspection),
+                }
             }
             _ => self.hybrid(workshop, site)?,
         })
@@ -158,9 +169,11 @@ impl IssuerConfig {
             ("jwks", "introspection" | "revocation" | "opaque") => {
                 "; local verification can't see revocations: strategy = \"hybrid\" can"
             }
-            ("introspection", "keys" | "verified_tokens") => {
-                "; strategy = \"hybrid\" checks signatures as well"
+            ("introspection", "keys") => {
+                "; strategy = \"hybrid\" checks signatures as well, and introspection.signed_answers = true those of \
+                 answers"
             }
+            ("introspection", "verified_tokens") => "; strategy = \"hybrid\" checks signatures as well",
             ("introspection", _) => "; strategy = \"hybrid\" has it",
             _ => "",
         };
@@ -177,6 +190,7 @@ impl IssuerConfig {
             ("audience", self.audience.is_some()),
             ("audience_claim", self.audience_claim.is_some()),
             ("danger_accept_any_audience", self.danger_accept_any_audience),
+            ("danger_accept_id_tokens", self.danger_accept_id_tokens),
             ("danger_allow_http", self.danger_allow_http),
             ("leeway", self.leeway.is_some()),
             ("max_age", self.max_age.is_some()),
@@ -210,7 +224,7 @@ impl IssuerConfig {
         } else {
             Role::Corroborates
         };
-        let local = self.jwks(workshop, &site, role)?;
+        let local = self.local(workshop, &site, role)?;
 
         let names = section.checkers.clone().unwrap_or_else(|| vec!["introspection".to_owned()]);
         let mut introspector: Option<Introspector> = None;
@@ -220,7 +234,7 @@ impl IssuerConfig {
                 None if name == "introspection" => {
                     let shared = match &introspector {
                         Some(shared) => shared.clone(),
-                        None => self.introspector(workshop, &site)?,
+                        None => self.introspector(workshop, &site, Some(&local))?,
                     };
                     introspector = Some(shared.clone());
                     Arc::new(shared)
@@ -271,7 +285,7 @@ impl IssuerConfig {
             ));
         }
         let config = hybrid_config(&section, opaque);
-        let verifier = HybridVerifier::builder(local, checkers, site.policy, workshop.env.clone())
+        let verifier = HybridVerifier::builder(Arc::new(local), checkers, site.policy, workshop.env.clone())
             .revocations(Arc::clone(&workshop.revocations) as _)
             .config(config)
             .build()
@@ -282,7 +296,7 @@ impl IssuerConfig {
         })
     }
 
-    fn rules(&self, names: &[Arc<str>]) -> Result<IssuerRules, ConfigError> {
+    pub(super) fn rules(&self, names: &[Arc<str>]) -> Result<IssuerRules, ConfigError> {
         let known = || TokenProfile::NAMES.join(", ");
         let Some(name) = &self.profile else {
             return Err(ConfigError::invalid(
@@ -330,7 +344,7 @@ impl IssuerConfig {
         Ok(if self.danger_accept_missing_issuer { rules.danger_accept_missing_issuer() } else { rules })
     }
 
-    fn policy(&self) -> Result<ValidationPolicy, ConfigError> {
+    pub(super) fn policy(&self) -> Result<ValidationPolicy, ConfigError> {
         let rule = match (&self.audience, self.danger_accept_any_audience) {
             (Some(_), true) => {
                 return Err(ConfigError::invalid(

@@ -30,22 +30,22 @@ impl IssuerConfig {
         site: &Site,
         role: Role,
     ) -> Result<Arc<dyn TokenVerifier>, ConfigError> {
+        self.local(workshop, site, role).map(|verifier| Arc::new(verifier) as _)
+    }
+
+    /// The same, with its keys for others to see.
+    pub(super) fn local(
+        &self,
+        workshop: &Workshop<'_>,
+        site: &Site,
+        role: Role,
+    ) -> Result<JwksVerifier, ConfigError> {
         let section = self.keys.clone().unwrap_or_default();
         let backend = signatures(workshop)?;
         let algorithms = section.allowed()?;
         let refresh = section.refresh()?;
         let source = self.source(workshop, site, &section, &refresh, algorithms, &backend)?;
-        let mut rules = KeyRules::new(algorithms);
-        rules.algorithm_when_absent = section.algorithm_when_absent;
-        if let Some(bits) = section.max_rsa_bits {
-            if !(2048..=8192).contains(&bits) {
-                return Err(ConfigError::invalid(
-                    "keys.max_rsa_bits",
-                    format_args!("{bits} is not between 2048 and 8192"),
-                ));
-            }
-            rules.max_rsa_bits = bits;
-        }
+        let rules = section.key_rules(algorithms)?;
         let builder =
             JwksVerifier::builder(site.rules.clone(), site.policy.clone(), source, workshop.env.clone())
                 .key_rules(rules)
@@ -53,7 +53,7 @@ impl IssuerConfig {
                 .refresh(refresh)
                 .role(role)
                 .verified_tokens(self.verified_tokens()?);
-        builder.build().map(|verifier| Arc::new(verifier) as _).map_err(|error| naming::jwks(&error))
+        builder.build().map_err(|error| naming::jwks(&error))
     }
 
     fn verified_tokens(&self) -> Result<Option<VerifiedTokensConfig>, ConfigError> {
@@ -167,7 +167,7 @@ enum Source<'a> {
 
 impl KeysSection {
     /// RFC 8725 §3.1: what the configuration says, not what a token says.
-    fn allowed(&self) -> Result<AlgorithmSet, ConfigError> {
+    pub(super) fn allowed(&self) -> Result<AlgorithmSet, ConfigError> {
         let shares_secret = self.secret.is_some() || !self.secrets.is_empty();
         let Some(list) = &self.algorithms else {
             return if shares_secret {
@@ -269,7 +269,23 @@ impl KeysSection {
         Ok(KeyFormat::Pem { algorithm, kid: self.kid.as_deref().map(Box::from) })
     }
 
-    fn refresh(&self) -> Result<RefreshConfig, ConfigError> {
+    /// What a published key must be.
+    pub(super) fn key_rules(&self, algorithms: AlgorithmSet) -> Result<KeyRules, ConfigError> {
+        let mut rules = KeyRules::new(algorithms);
+        rules.algorithm_when_absent = self.algorithm_when_absent;
+        if let Some(bits) = self.max_rsa_bits {
+            if !(2048..=8192).contains(&bits) {
+                return Err(ConfigError::invalid(
+                    "keys.max_rsa_bits",
+                    format_args!("{bits} is not between 2048 and 8192"),
+                ));
+            }
+            rules.max_rsa_bits = bits;
+        }
+        Ok(rules)
+    }
+
+    pub(super) fn refresh(&self) -> Result<RefreshConfig, ConfigError> {
         let mut refresh = RefreshConfig::default();
         let set = |key: &str, to: &mut std::time::Duration, span: Option<Span>| -> Result<(), ConfigError> {
             if let Some(span) = span {
@@ -330,7 +346,7 @@ fn read_secret(key: &str, place: &SecretRef, encoding: Encoding) -> Result<Zeroi
 }
 
 /// What checks signatures.
-fn signatures(workshop: &Workshop<'_>) -> Result<Arc<dyn SignatureBackend>, ConfigError> {
+pub(super) fn signatures(workshop: &Workshop<'_>) -> Result<Arc<dyn SignatureBackend>, ConfigError> {
     if let Some(backend) = &workshop.backends.signatures {
         return Ok(Arc::clone(backend));
     }

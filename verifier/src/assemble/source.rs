@@ -5,7 +5,7 @@ use std::sync::Arc;
 use verifier_core::discovery::Discovery;
 use verifier_core::endpoint::{Endpoint, Schemes};
 use verifier_core::transport::{HttpTransport, Limits};
-use verifier_http::{BuildError, Roots, TransportConfig};
+use verifier_http::{BuildError, PemSource, Roots, TransportConfig};
 
 use super::Workshop;
 use super::issuer::Site;
@@ -17,6 +17,16 @@ impl IssuerConfig {
         &self,
         workshop: &Workshop<'_>,
         site: &Site,
+    ) -> Result<Arc<dyn HttpTransport>, ConfigError> {
+        self.transport_with(workshop, site, None)
+    }
+
+    /// The same, showing this certificate with its key.
+    pub(super) fn transport_with(
+        &self,
+        workshop: &Workshop<'_>,
+        site: &Site,
+        certificate: Option<(PemSource, PemSource)>,
     ) -> Result<Arc<dyn HttpTransport>, ConfigError> {
         if let Some(transport) = &workshop.backends.transport {
             let settings = [
@@ -55,16 +65,23 @@ impl IssuerConfig {
         if let Some(proxy) = &self.proxy {
             config = config.proxy(proxy);
         }
+        if let Some((chain, key)) = certificate {
+            config = config.client_certificate(chain, key);
+        }
         let transport = config.build().map_err(|error| transport_error(&error))?;
         Ok(Arc::new(transport))
     }
 
     /// Whether nothing that this issuer names is asked by https.
-    fn is_plain_http(&self) -> bool {
+    pub(super) fn is_plain_http(&self) -> bool {
         let https = |text: &str| text.starts_with("https:");
         let named = [
             self.keys.as_ref().and_then(|keys| keys.url.as_deref()),
             self.introspection.as_ref().and_then(|section| section.endpoint.as_deref()),
+            self.introspection
+                .as_ref()
+                .and_then(|section| section.client_credentials.as_ref())
+                .and_then(|grant| grant.token_endpoint.as_deref()),
             Some(self.issuer.as_str()),
         ];
         !named.into_iter().flatten().any(|url| https(self.connected(url)))
@@ -114,6 +131,12 @@ fn transport_error(error: &BuildError) -> ConfigError {
     let key = match error {
         BuildError::Proxy => "proxy",
         BuildError::NotAnOrigin | BuildError::ConnectTwice { .. } => "connect",
+        BuildError::ClientFileUnreadable { part: "client_certificate", .. }
+        | BuildError::NoClientCertificate => "introspection.client_certificate",
+        BuildError::ClientFileUnreadable { .. }
+        | BuildError::NoClientKey
+        | BuildError::ClientKeyEncrypted
+        | BuildError::ClientKeyMismatch => "introspection.client_key",
         _ => "ca_file",
     };
     ConfigError::invalid(key, error)

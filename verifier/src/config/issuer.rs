@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use verifier_core::algorithm::Algorithm;
 
-use super::{Encoding, SecretRef, Span};
+use super::{Encoding, SecretRef, SignedAnswersSection, Span};
 
 /// One value, or a list of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,7 +41,7 @@ pub enum StrategyName {
 }
 
 /// One issuer: its name, how its tokens are verified, and what they must say.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct IssuerConfig {
@@ -52,7 +52,8 @@ pub struct IssuerConfig {
     pub tenants: Vec<String>,
     /// How tokens are verified.
     pub strategy: StrategyName,
-    /// What an access token looks like: `at+jwt`, `generic`, `keycloak`, `hydra`.
+    /// What an access token looks like: `at+jwt`, `generic`, `keycloak`, `hydra`, `auth0`, `okta`, `entra`, `cognito`,
+    /// `google-id-token`.
     pub profile: Option<String>,
 
     /// Who we are: one of these must be in the token.
@@ -62,6 +63,10 @@ pub struct IssuerConfig {
     /// Accepts tokens for anybody.
     #[serde(default)]
     pub danger_accept_any_audience: bool,
+    /// Accepts ID tokens, which say who calls and not what he may do; needed by profile `google-id-token`, and refused
+    /// with every other.
+    #[serde(default)]
+    pub danger_accept_id_tokens: bool,
     /// Accepts tokens without `iss`; for at most one issuer.
     #[serde(default)]
     pub danger_accept_missing_issuer: bool,
@@ -136,7 +141,7 @@ pub enum OpaqueTokens {
 }
 
 /// Where the keys are, and how they are kept. At most one source.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct KeysSection {
@@ -185,7 +190,7 @@ pub struct KeysSection {
 }
 
 /// One of several shared secrets.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StaticSecret {
@@ -212,10 +217,53 @@ pub enum ClientAuthName {
     ClientSecretPost,
     /// A static bearer token.
     Bearer,
+    /// An assertion under our secret (RFC 7523).
+    ClientSecretJwt,
+    /// An assertion signed with our private key (RFC 7523).
+    PrivateKeyJwt,
+    /// A bearer token got by the client-credentials grant (RFC 6749 §4.4).
+    ClientCredentials,
+    /// Our certificate (RFC 8705 §2); `self_signed_tls_client_auth` means the same.
+    #[serde(alias = "self_signed_tls_client_auth")]
+    TlsClientAuth,
+}
+
+impl ClientAuthName {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretBasicRaw => "client_secret_basic_raw",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::Bearer => "bearer",
+            Self::ClientSecretJwt => "client_secret_jwt",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::ClientCredentials => "client_credentials",
+            Self::TlsClientAuth => "tls_client_auth",
+        }
+    }
+}
+
+/// The client-credentials grant by which a bearer token for introspection is got. Identifier, secret and key are those
+/// of `[issuer.introspection]`.
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ClientCredentialsSection {
+    /// The address; absent: discovery.
+    pub token_endpoint: Option<String>,
+    /// How we authenticate there; default `client_secret_basic` if there is a secret.
+    pub client_auth: Option<ClientAuthName>,
+    /// The scope that is asked for.
+    pub scope: Option<String>,
+    /// Further parameters, such as `resource` or `audience`.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// The introspection endpoint and what is kept of its answers.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct IntrospectionSection {
@@ -227,6 +275,18 @@ pub struct IntrospectionSection {
     pub client_secret: Option<SecretRef>,
     /// How we authenticate; default `client_secret_basic` if there is a secret.
     pub client_auth: Option<ClientAuthName>,
+    /// Our private key, in PEM or as a JWK: for `private_key_jwt`, and for the certificate of `tls_client_auth`.
+    pub client_key: Option<SecretRef>,
+    /// The `kid` of our assertions; default: that of the key, if it is a JWK.
+    pub client_key_id: Option<String>,
+    /// The algorithm of our assertions; default: HS256, or the one that goes with the key.
+    pub client_assertion_algorithm: Option<String>,
+    /// Whom our assertions are made out to: `issuer` (default), `endpoint`, or a URI.
+    pub client_assertion_audience: Option<String>,
+    /// Our certificate chain in PEM.
+    pub client_certificate: Option<SecretRef>,
+    /// The grant of `client_auth = "client_credentials"`.
+    pub client_credentials: Option<ClientCredentialsSection>,
     /// Further parameters of each request.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
@@ -235,6 +295,9 @@ pub struct IntrospectionSection {
     pub headers: BTreeMap<String, String>,
     /// Whether `token_type_hint` is sent; default true.
     pub token_type_hint: Option<bool>,
+    /// Whether answers have to be JWTs that the issuer has signed (RFC 9701): `true`, or `{ algorithm = "ES256", audience
+    /// = ".." }`; default false. With strategy introspection `[issuer.keys]` says where the keys are.
+    pub signed_answers: Option<SignedAnswersSection>,
 
     /// Whether answers are kept; default true.
     pub cache: Option<bool>,
@@ -253,7 +316,7 @@ pub struct IntrospectionSection {
 }
 
 /// How old revocation knowledge may be, and what holds when it can't be had.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RevocationSection {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{IntrospectionSection, IssuerConfig};
+use super::{ClientCredentialsSection, IntrospectionSection, IssuerConfig};
 
 struct Redacted;
 
@@ -29,7 +29,7 @@ impl fmt::Debug for IssuerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("IssuerConfig");
         fields!(shown, self: issuer tenants strategy profile audience audience_claim danger_accept_any_audience
-            danger_accept_missing_issuer danger_allow_http leeway max_age max_lifetime required_claims
+            danger_accept_id_tokens danger_accept_missing_issuer danger_allow_http leeway max_age max_lifetime required_claims
             required_scopes scope_claims client_claims roles types opaque verified_tokens ca_file keys
             introspection revocation);
         let connect: Vec<&String> = self.connect.keys().collect();
@@ -41,13 +41,25 @@ impl fmt::Debug for IssuerConfig {
 impl fmt::Debug for IntrospectionSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("IntrospectionSection");
-        fields!(shown, self: client_id client_secret client_auth token_type_hint cache max_entries negative_ttl
+        fields!(shown, self: client_id client_secret client_auth client_key client_key_id
+            client_assertion_algorithm client_assertion_audience client_certificate client_credentials
+            token_type_hint signed_answers cache max_entries negative_ttl
             timeout connect_timeout max_concurrent max_size);
-        shown.field(
-            "endpoint",
-            &self.endpoint.as_ref().map(|url| if url.contains('@') { "[redacted]" } else { url }),
-        );
+        shown.field("endpoint", &without_user(self.endpoint.as_deref()));
         shown.field("parameters", &names(&self.parameters)).field("headers", &names(&self.headers));
         shown.finish()
     }
+}
+
+impl fmt::Debug for ClientCredentialsSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ClientCredentialsSection");
+        fields!(shown, self: client_auth scope);
+        shown.field("token_endpoint", &without_user(self.token_endpoint.as_deref()));
+        shown.field("parameters", &names(&self.parameters)).finish()
+    }
+}
+
+fn without_user(url: Option<&str>) -> Option<&str> {
+    url.map(|url| if url.contains('@') { "[redacted]" } else { url })
 }

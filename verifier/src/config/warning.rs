@@ -51,6 +51,16 @@ impl IssuerConfig {
                  max_lifetime to what you rely on, or use hybrid",
             );
         }
+        if self.profile.as_deref() == Some("cognito")
+            && self.audience.is_some()
+            && self.audience_claim.is_none()
+        {
+            warn(
+                "audience_claim",
+                "Cognito's access tokens have aud only where clients ask for a resource (resource binding); \
+                 audience_claim = \"client_id\" compares the app client instead",
+            );
+        }
         let freshness = self.revocation.as_ref().and_then(|section| section.freshness);
         match freshness {
             Some(FreshnessSetting::AtMost(span)) if span.get().is_zero() => warn(
@@ -71,6 +81,13 @@ impl IssuerConfig {
             warn(
                 "danger_accept_any_audience",
                 "a token that was issued for another service, and stolen there, is accepted here",
+            );
+        }
+        if self.danger_accept_id_tokens {
+            warn(
+                "danger_accept_id_tokens",
+                "whoever has an account at this issuer gets such a token for your audience: compare the subject of each \
+                 with those that may call",
             );
         }
         if self.danger_accept_missing_issuer {

@@ -151,7 +151,14 @@ fn calls_from_before_the_breaker_moved_do_not_move_it() {
 
 #[test]
 fn answers_that_refuse_one_token_are_answers() {
-    for reason in [R::RefusedByServer, R::CredentialsRefused, R::Redirected] {
+    for reason in [
+        R::RefusedByServer,
+        R::CredentialsRefused,
+        R::Redirected,
+        R::AnswerNotSigned,
+        R::AnswerEncrypted,
+        R::AnswerNotTrusted,
+    ] {
         let mut state = UpstreamState::new(UpstreamConfig::default());
         for _ in 0..1_000 {
             call(&mut state, SEC, failed(reason));
