@@ -5,10 +5,12 @@ REPO=$(cd "$here/../.." && pwd)
 CACHE=${VERIFIER_INTEROP_CACHE:-$REPO/interop/.cache}
 HOME_OF_SERVER=$CACHE/$SERVER
 RUN=$CACHE/run
-ENV_FILE=$RUN/$SERVER.env
-PID_FILE=$RUN/$SERVER.pid
+# One of several at a time: each has its own files, but for the clients' secrets.
+SUFFIX=${INTEROP_SUFFIX-}
+ENV_FILE=$RUN/$SERVER$SUFFIX.env
+PID_FILE=$RUN/$SERVER$SUFFIX.pid
 # shellcheck disable=SC2034 # for the scripts that read this file
-LOG=$RUN/$SERVER.log SECRETS=$RUN/$SERVER.secrets STATE=$RUN/$SERVER.state
+LOG=$RUN/$SERVER$SUFFIX.log SECRETS=$RUN/$SERVER.secrets STATE=$RUN/$SERVER$SUFFIX.state
 
 # When process $1 was started, in ticks since boot: tells it from a later one with the same number.
 started_at() {

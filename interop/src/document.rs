@@ -68,9 +68,10 @@ fn sections(text: &mut String, run: &Run) -> std::fmt::Result {
     writeln!(text, "## {}\n", run.product.title())?;
     writeln!(
         text,
-        "{}: {passed} checks passed, {failed} failed, {not_here} scenarios that it can't play; {} s.",
+        "{}: {passed} checks passed, {failed} failed, {not_here} that it can't play; {} s ({}).",
         today(),
-        run.took.as_secs()
+        run.took.as_secs(),
+        run.load
     )?;
     if !run.product.advice().is_empty() {
         writeln!(text, "\n### What to configure, and why\n")?;

@@ -33,7 +33,7 @@ pub(crate) struct Outcome {
     pub(crate) not_here: Vec<String>,
     /// What should have worked and didn't.
     pub(crate) broken: Vec<String>,
-    /// How long it took.
+    /// How long it took, with the tokens one after another.
     pub(crate) took: Duration,
 }
 
@@ -47,6 +47,14 @@ impl Outcome {
             broken: Vec::new(),
             took: Duration::ZERO,
         }
+    }
+
+    /// With what another piece of the same scenario brought.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.checks.extend(other.checks);
+        self.not_here.extend(other.not_here);
+        self.broken.extend(other.broken);
+        self.took += other.took;
     }
 
     fn trouble(&mut self, trouble: Trouble, of: &str) {
@@ -66,31 +74,56 @@ impl Outcome {
     }
 }
 
-/// Plays it with every sort of token that it is meant for, and puts the server right again.
-pub(crate) async fn play(stage: &Stage<'_>, scenario: &Scenario) -> Outcome {
-    let begun = clock::instant();
-    let mut outcome = Outcome::new(scenario.id, scenario.title);
-    match (scenario.playable(stage.product), scenario.course) {
-        (Err(reason), _) => outcome.not_here.push(reason.to_owned()),
-        (Ok(_), Course::Own(own)) => {
-            let played = patiently(own(stage)).await;
-            outcome.take(played, "");
-            restore(stage, &mut outcome).await;
-        }
-        (Ok(sorts), Course::Steps(steps)) => {
-            for sort in sorts {
+/// What is played at a stretch: a scenario with one sort of token, or one of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece {
+    /// The scenario.
+    pub(crate) scenario: &'static Scenario,
+    /// With this sort; none for a scenario of its own.
+    pub(crate) sort: Option<Sort>,
+    /// Whether nothing else may be played meanwhile.
+    pub(crate) alone: bool,
+}
+
+impl Piece {
+    /// All that a scenario is played in at this server.
+    ///
+    /// # Errors
+    /// Why it isn't played.
+    pub(crate) fn all(product: &dyn Product, scenario: &'static Scenario) -> Result<Vec<Self>, &'static str> {
+        let sorts = scenario.playable(product)?;
+        let piece = |sort| Self { scenario, sort, alone: scenario.disturbs(product, sort.as_ref()) };
+        Ok(match scenario.course {
+            Course::Own(_) => vec![piece(None)],
+            Course::Steps(_) => sorts.into_iter().map(|sort| piece(Some(sort))).collect(),
+        })
+    }
+
+    /// Plays it, and puts the server right again where others would notice what was done to it.
+    pub(crate) async fn play(self, stage: &Stage<'_>) -> Outcome {
+        let begun = clock::instant();
+        let mut outcome = Outcome::new(self.scenario.id, self.scenario.title);
+        match (self.scenario.course, self.sort) {
+            (Course::Own(own), _) => {
+                let played = patiently(own(stage)).await;
+                outcome.take(played, "");
+            }
+            (Course::Steps(steps), Some(sort)) => {
                 let mut checks = Vec::new();
-                let played = patiently(play_steps(stage, scenario, steps, &sort, &mut checks)).await;
-                outcome.checks.append(&mut checks);
+                let played = patiently(play_steps(stage, self.scenario, steps, &sort, &mut checks)).await;
+                outcome.checks = checks;
                 if let Err(trouble) = played {
                     outcome.trouble(trouble, &sort.to_string());
                 }
-                restore(stage, &mut outcome).await;
             }
+            (Course::Steps(_), None) => outcome.broken.push("no token to play it with".to_owned()),
         }
+        if self.alone {
+            restore(stage, &mut outcome).await;
+        }
+        outcome.took = clock::instant().since(begun);
+        outcome
     }
-    outcome.took = clock::instant().since(begun);
-    outcome
 }
 
 async fn restore(stage: &Stage<'_>, outcome: &mut Outcome) {

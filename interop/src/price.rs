@@ -14,6 +14,7 @@ use verifier::core::time::Instant;
 use self::draw::{Random, Zipf, predicted};
 use crate::clock;
 use crate::judge::Judge;
+use crate::run::Place;
 use crate::scenario::{Change, Demand, Verdict};
 use crate::scenarios::others::usual;
 use crate::server::{Deed, Format, Issued, Need, Order, Trouble, failed};
@@ -95,16 +96,40 @@ struct Seen {
     lost: u64,
 }
 
-/// Measures, by the strategy that pays: hybrid with JWTs, or introspection where the server doesn't introspect them.
+/// The tokens to measure with. To issue them takes seconds, in which others can wait.
+pub(crate) struct Tokens(Vec<Arc<Live>>);
+
+/// Issues them.
 ///
 /// # Errors
 /// The server's.
-pub(crate) async fn measure(stage: &Stage<'_>) -> Result<(Vec<Check>, Vec<Price>), Trouble> {
+pub(crate) async fn tokens(place: &Place) -> Result<Tokens, Trouble> {
+    let stage = place.stage().await?;
+    let (_, order) = ordered(&stage)?;
+    let mut tokens = Vec::new();
+    issue(&stage, &order, &mut tokens).await?;
+    Ok(Tokens(tokens))
+}
+
+/// By the strategy that pays: hybrid with JWTs, or introspection where the server doesn't introspect them.
+fn ordered(stage: &Stage<'_>) -> Result<(Strategy, Order), Trouble> {
     let jwts = stage.product.lacks(Need::JwtIntrospection).is_none();
     let (strategy, format) =
         if jwts { (Strategy::Hybrid, Format::Jwt) } else { (Strategy::Introspection, Format::Opaque) };
-    let order = usual(stage, format).ok_or_else(|| failed("no such token"))?;
-    let mut tokens = Vec::new();
+    Ok((strategy, usual(stage, format).ok_or_else(|| failed("no such token"))?))
+}
+
+/// Measures.
+///
+/// # Errors
+/// The server's.
+pub(crate) async fn measure(
+    place: &Place,
+    tokens: Result<Tokens, Trouble>,
+) -> Result<(Vec<Check>, Vec<Price>), Trouble> {
+    let stage = &place.stage().await?;
+    let (strategy, order) = ordered(stage)?;
+    let Tokens(mut tokens) = tokens?;
     let (mut checks, mut prices) = (Vec::new(), Vec::new());
     for (freshness, changes) in FRESHNESSES {
         // Those that were revoked are replaced.

@@ -74,6 +74,25 @@ pub(crate) fn outcome(out: &mut impl Write, json: bool, server: &str, outcome: &
     out.flush()
 }
 
+/// Prints how long a server's run took.
+///
+/// # Errors
+/// If nobody reads it.
+pub(crate) fn took(
+    out: &mut impl Write,
+    json: bool,
+    server: &str,
+    took: Duration,
+    load: &str,
+) -> io::Result<()> {
+    if json {
+        let line = json!({ "result": "run", "server": server, "seconds": took.as_secs(), "machine": load });
+        writeln!(out, "{line}")
+    } else {
+        writeln!(out, "took {server}: {} s ({load})", took.as_secs())
+    }
+}
+
 /// Prints the sum.
 ///
 /// # Errors

@@ -317,6 +317,8 @@ pub(crate) struct Scenario {
     pub(crate) demand: Demand,
     /// What a server must have besides what the order and the deeds say.
     pub(crate) needs: &'static [Need],
+    /// Whether others would notice: nothing else is played meanwhile. Of steps it is known by their deeds.
+    pub(crate) alone: bool,
     /// What happens.
     pub(crate) course: Course,
 }
@@ -336,8 +338,24 @@ impl Scenario {
             changes: &[],
             demand: Demand::Configured,
             needs: &[],
+            alone: false,
             course,
         }
+    }
+
+    /// The same, with nothing else played meanwhile.
+    pub(crate) const fn alone(self) -> Self {
+        Self { alone: true, ..self }
+    }
+
+    /// Whether nothing else may be played meanwhile, with this sort of token.
+    pub(crate) fn disturbs(&self, product: &dyn Product, sort: Option<&Sort>) -> bool {
+        let acts = match self.course {
+            Course::Steps(steps) => steps,
+            Course::Own(_) => &[],
+        };
+        let done = |step: &Step| matches!(step.act, Act::Server(deed) if product.disturbs(deed));
+        self.alone || acts.iter().any(done) || sort.is_some_and(|sort| product.disturbed_by(sort))
     }
 
     /// What to order of this sort.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use verifier::Strategy;
 
-use crate::scenario::{Change, Override, Scenario};
+use crate::scenario::{Override, Scenario};
 
 /// The servers that are tried, in the order of the report.
 pub(crate) const ALL: &[&dyn Product] =
@@ -353,11 +353,6 @@ pub(crate) trait Product: Send + Sync {
     /// The example of `verifier config example` that this strategy starts from.
     fn example(&self, strategy: Strategy) -> &'static str;
 
-    /// What has to be changed in the example besides addresses, client and secret, and why. Best: nothing.
-    fn departures(&self, _strategy: Strategy) -> &'static [Change] {
-        &[]
-    }
-
     /// Every sort of access token that it issues. The first of each format and subject is the usual one.
     fn sorts(&self) -> &'static [Sort];
 
@@ -375,6 +370,25 @@ pub(crate) trait Product: Send + Sync {
     /// What its users should know: sentences for `docs/servers.md`, what to configure and why.
     fn advice(&self) -> &'static [&'static str];
 
+    /// Whether tokens notice that this happens to another token. What every server can only do to all, or to a client or a
+    /// user that tokens share, does.
+    fn disturbs(&self, deed: Deed) -> bool {
+        !matches!(
+            deed,
+            Deed::Revoke
+                | Deed::RevokeByStranger
+                | Deed::RevokeRefreshToken
+                | Deed::Logout
+                | Deed::Refresh
+                | Deed::ReuseRefreshToken
+        )
+    }
+
+    /// Whether tokens notice that one of this sort is issued.
+    fn disturbed_by(&self, _sort: &Sort) -> bool {
+        false
+    }
+
     /// Starts it with its script, new keys and secrets, and waits until it is ready.
     ///
     /// # Errors
@@ -382,8 +396,7 @@ pub(crate) trait Product: Send + Sync {
     async fn start(&self, how: Start) -> Result<Box<dyn Server>, Trouble>;
 }
 
-/// A server that runs. Scenarios come one after another; the stream of the price of freshness issues and revokes several
-/// at once.
+/// A server that runs. Scenarios are played several at once, but for those that others would notice.
 #[async_trait]
 pub(crate) trait Server: Send + Sync {
     /// What goes into the configuration.
@@ -411,7 +424,7 @@ pub(crate) trait Server: Send + Sync {
     async fn act(&self, deed: Deed, issued: &mut Issued) -> Result<(), Trouble>;
 
     /// Puts right what a scenario may have left behind: users and clients enabled, store unlocked, process going on,
-    /// extra keys gone. Called after each scenario; cheap when there is nothing to do.
+    /// extra keys gone. Called after each scenario that is played alone; cheap when there is nothing to do.
     ///
     /// # Errors
     /// [`Trouble::Failed`].

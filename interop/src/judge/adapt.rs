@@ -31,13 +31,12 @@ pub(crate) fn configuration(
 ) -> Result<String, Trouble> {
     let name = product.example(strategy);
     let example = examples::get(name).ok_or_else(|| failed(format_args!("no example {name}")))?.toml;
-    let departures = product.departures(strategy);
     let adapted = adapt(example, settings, strategy, &secret.display().to_string());
     if let Some(line) = touched(example, &adapted, strategy) {
         return Err(failed(format_args!("the example {name} needs another line changed: {line}")));
     }
     let mut text = adapted;
-    for change in departures.iter().chain(changes) {
+    for change in changes {
         if refused(strategy, change.section, Some(change.key)) {
             continue;
         }

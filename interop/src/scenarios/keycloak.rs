@@ -13,7 +13,8 @@ use verifier::{Strategy, VerifiedToken};
 
 use crate::judge::Judge;
 use crate::scenario::{
-    Change, Course, Demand, Override, Play, STRATEGIES, Scenario, Sorts, Want, rejected, unavailable,
+    Act, Change, Course, Demand, Expected, Override, Play, STRATEGIES, Scenario, Sorts, Step, VERIFIED, Want,
+    rejected, unavailable,
 };
 use crate::server::{Audience, Kind, Lifetime, Order, Scopes, Settings, Sort, Subject, Trouble, failed};
 use crate::stage::{Check, Stage};
@@ -24,10 +25,13 @@ const fn row(id: &'static str, title: &'static str, play: Play) -> Scenario {
     Scenario::new(id, title, Sorts::Jwt, Course::Own(play))
 }
 
+const UNSIGNED: Expected =
+    Expected::of(VERIFIED, unavailable("answer_not_signed"), unavailable("answer_not_signed"));
+
 /// The rows.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     row("keycloak/roles", "roles of the realm, and of a client", claims::roles),
-    row("keycloak/role-withdrawn", "an administrator takes a role away", claims::role_withdrawn),
+    row("keycloak/role-withdrawn", "an administrator takes a role away", claims::role_withdrawn).alone(),
     row("keycloak/lightweight", "a lightweight token, where sub is demanded", claims::lightweight),
     row("keycloak/lightweight-audience", "a lightweight token without aud", claims::lightweight_audience),
     row("keycloak/caller-not-named", "the caller's client id isn't in aud", asking::caller_not_named),
@@ -43,10 +47,25 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         asking::client_secret_jwt,
     ),
     row("keycloak/private_key_jwt", "our credentials as an assertion by our key", asking::private_key_jwt),
-    row("keycloak/not-before", "not-before of the realm, and back", endings::not_before),
-    row("keycloak/logged-out", "the user's sessions are ended by an administrator", endings::logged_out),
-    row("keycloak/keys", "key providers by priority: added, passive, disabled", keys::priorities),
-    row("keycloak/encryption-key", "an encryption key in the set", keys::encryption_key),
+    row(
+        "keycloak/client_credentials",
+        "a token of Keycloak's own, got by client credentials",
+        asking::by_token,
+    ),
+    Scenario {
+        changes: &[Change::set("issuer.introspection", "signed_answers", "true")],
+        ..Scenario::new(
+            "keycloak/signed-answers",
+            "signed answers (RFC 9701) demanded of Keycloak, which gives plain ones",
+            Sorts::Jwt,
+            Course::Steps(&[Step::new("first", Act::Nothing, UNSIGNED)]),
+        )
+    },
+    row("keycloak/not-before", "not-before of the realm, and back", endings::not_before).alone(),
+    row("keycloak/logged-out", "the user's sessions are ended by an administrator", endings::logged_out)
+        .alone(),
+    row("keycloak/keys", "key providers by priority: added, passive, disabled", keys::priorities).alone(),
+    row("keycloak/encryption-key", "an encryption key in the set", keys::encryption_key).alone(),
     row("keycloak/at-jwt", "only at+jwt is let in", keys::at_jwt),
     row("keycloak/unlisted", "an algorithm of the realm that the example doesn't list", keys::unlisted),
     row("keycloak/shared-secret", "a client whose tokens are signed by HS256", keys::shared_secret),

@@ -46,6 +46,9 @@ pub(crate) const ALL: &[Scenario] = &[
         Box::pin(callers::key_jwt(stage))
     }),
     row("caller/none", "a public client, which only says its id", |stage| Box::pin(callers::public(stage))),
+    row("caller/client_credentials", "a token of the server's own, got by client credentials", |stage| {
+        Box::pin(callers::by_token(stage))
+    }),
     row("caller/wrong-secret", "a wrong secret", |stage| Box::pin(callers::wrong_secret(stage))),
     row("caller/badly-encoded", "a secret that isn't form-encoded though it has to be", |stage| {
         Box::pin(callers::badly_encoded(stage))
@@ -55,7 +58,8 @@ pub(crate) const ALL: &[Scenario] = &[
     }),
     row("caller/disabled", "our client is disabled, and enabled again", |stage| {
         Box::pin(callers::disabled(stage))
-    }),
+    })
+    .alone(),
     row(
         "signed/unasked",
         "registered for signed answers, but plain ones are asked for: the server gives them",
@@ -100,10 +104,12 @@ pub(crate) const ALL: &[Scenario] = &[
     ),
     row("restart/new-keys", "started again on the same port with other keys and an empty store", |stage| {
         Box::pin(restarts::new_keys(stage))
-    }),
+    })
+    .alone(),
     row("outage/500-for-one-token", "a token that makes the server answer 500, amid good ones", |stage| {
         Box::pin(restarts::stumbles(stage))
-    }),
+    })
+    .alone(),
 ];
 
 /// The strategies that introspect.

@@ -6,8 +6,8 @@ use verifier_testkit::{Algorithm, AuthorizationServer, TokenRequest};
 
 use crate::judge::verdict_of;
 use crate::scenario::{
-    Act, Course, Demand, Expected, STRATEGIES, Scenario, Sorts, Step, VERIFIED, Verdict, Want, rejected,
-    unavailable,
+    Act, Change, Course, Demand, Expected, STRATEGIES, Scenario, Sorts, Step, VERIFIED, Verdict, Want,
+    rejected, unavailable,
 };
 use crate::server::{
     AUDIENCE, Audience, Deed, Format, Kind, Lifetime, Need, Order, Scopes, Sort, Trouble, cant_do, failed,
@@ -47,7 +47,8 @@ pub(crate) const ALL: &[Scenario] = &[
         "signed with an algorithm that the configuration doesn't list",
         Sorts::Each,
         Course::Own(not_listed),
-    ),
+    )
+    .alone(),
     Scenario::new(
         "foreign/key-ids",
         "20 tokens with made-up key ids cost the server two fetches at most",
@@ -91,6 +92,54 @@ pub(crate) const ALL: &[Scenario] = &[
         )
     },
 ];
+
+/// By a token that we get at the server's token endpoint as this client, with its secret: that it is got, and what the
+/// introspection endpoint makes of it.
+///
+/// # Errors
+/// The server's.
+pub(crate) async fn by_token_of_ours(
+    stage: &Stage<'_>,
+    (client, secret): (&str, String),
+    want: Want,
+    because: &'static str,
+) -> Result<Vec<Check>, Trouble> {
+    const SECTION: &str = "issuer.introspection";
+    let file = tempfile::NamedTempFile::new().map_err(failed)?;
+    std::fs::write(file.path(), secret).map_err(failed)?;
+    // Changes live as long as the table: one text a run.
+    let kept = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+    let changes = [
+        Change::set(SECTION, "client_auth", "\"client_credentials\""),
+        Change::set(SECTION, "client_id", kept(format!("{client:?}"))),
+        Change::set(
+            SECTION,
+            "client_secret",
+            kept(format!("{{ file = {:?} }}", file.path().display().to_string())),
+        ),
+    ];
+    let opaque = usual(stage, Format::Opaque).or_else(|| usual(stage, Format::Jwt));
+    let order = opaque.ok_or_else(|| failed("no tokens"))?;
+    let issued = stage.issue(&order).await?;
+    let mut checks = Vec::new();
+    for strategy in [Strategy::Introspection, Strategy::Hybrid] {
+        let judge = stage.judge_of(strategy, &order.sort, &changes)?;
+        let _ = judge.verifier.ready(std::time::Duration::from_secs(5)).await;
+        let (fetches, calls) = (judge.fetches(), judge.introspections());
+        let verdict = judge.say(&issued.token, Demand::Configured).await;
+        checks.push(Check { because: Some(because), ..Check::verdict(strategy, "verdict", want, verdict) });
+        // Both endpoints were found and asked: a token was got, and shown.
+        let (fetches, calls) = (judge.fetches() - fetches, judge.introspections() - calls);
+        checks.push(Check::holds(
+            Some(strategy),
+            "calls",
+            "the token endpoint, then introspection",
+            fetches > 0 && calls > 0,
+            format!("{fetches} elsewhere, {calls} to introspection"),
+        ));
+    }
+    Ok(checks)
+}
 
 /// The usual access token of the first sort of this format.
 pub(crate) fn usual(stage: &Stage<'_>, format: Format) -> Option<Order> {

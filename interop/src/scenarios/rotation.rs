@@ -64,6 +64,7 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     Scenario {
         needs: &[Need::Deed(Deed::AddKey), Need::Deed(Deed::DropKey)],
+        alone: true,
         ..Scenario::new(
             "rotation/stream",
             "a key is added, signs, and is withdrawn under a steady stream of verifications",

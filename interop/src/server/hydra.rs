@@ -87,13 +87,45 @@ impl Product for Hydra {
         rows::ADVICE
     }
 
+    // Clients are of one token each; the consents of alice are not.
+    fn disturbs(&self, deed: Deed) -> bool {
+        !matches!(
+            deed,
+            Deed::Revoke
+                | Deed::RevokeByStranger
+                | Deed::RevokeRefreshToken
+                | Deed::DisableClient
+                | Deed::WithdrawAll
+                | Deed::Refresh
+                | Deed::ReuseRefreshToken
+        )
+    }
+
+    // Its newest key signs all tokens, so another algorithm means another key for all.
+    fn disturbed_by(&self, sort: &Sort) -> bool {
+        sort.format == Format::Jwt && sort.algorithm != "RS256"
+    }
+
     async fn start(&self, how: Start) -> Result<Box<dyn Server>, Trouble> {
         let variables: &[(&str, &str)] = match how {
             Start::Usual => &[],
-            Start::NamedLocalhost => &[("HYDRA_HOST", "127.0.0.2"), ("HYDRA_NAME", "localhost")],
+            Start::NamedLocalhost => {
+                &[("HYDRA_HOST", "127.0.0.2"), ("HYDRA_NAME", "localhost"), ("HYDRA_RUN", "run-named")]
+            }
         };
         process::script("hydra", "start", variables).await?;
-        Ok(Box::new(Running::new(how)?))
+        let hydra = Running::new(how)?;
+        // The first one makes it make its key, and several first ones several keys.
+        tokens::first(&hydra).await?;
+        Ok(Box::new(hydra))
+    }
+}
+
+/// Where it lives, below its folder in the cache.
+const fn folder(how: Start) -> &'static str {
+    match how {
+        Start::Usual => "run",
+        Start::NamedLocalhost => "run-named",
     }
 }
 
@@ -112,6 +144,8 @@ struct Running {
     keys: Mutex<Vec<(String, String)>>,
     locked: Mutex<Option<Locked>>,
     serial: std::sync::atomic::AtomicU64,
+    /// Its store takes one writer at a time and answers 500 to whoever has waited for half a second: ours queue here.
+    writing: Mutex<()>,
 }
 
 /// The clients that `start` makes, and the secret of each.
@@ -123,7 +157,7 @@ struct Clients {
 
 impl Running {
     fn new(how: Start) -> Result<Self, Trouble> {
-        let run = process::cache().join("hydra/run");
+        let run = process::cache().join("hydra").join(folder(how));
         let told = process::variables(&run.join("hydra.env"))?;
         let secrets = process::variables(&run.join("hydra.secrets"))?;
         let value = |name: &str| process::variable(&told, name);
@@ -149,6 +183,7 @@ impl Running {
             keys: Mutex::new(Vec::new()),
             locked: Mutex::new(None),
             serial: std::sync::atomic::AtomicU64::new(0),
+            writing: Mutex::new(()),
         })
     }
 
@@ -203,6 +238,6 @@ impl Server for Running {
     }
 
     async fn stop(&self) -> Result<(), Trouble> {
-        process::script("hydra", "stop", &[]).await
+        process::script("hydra", "stop", &[("HYDRA_RUN", folder(self.named))]).await
     }
 }

@@ -11,7 +11,7 @@ use verifier::Strategy;
 use self::running::Running;
 use super::http::{Answer, Http, basic};
 use super::{Deed, Need, Product, Scopes, Server, Sort, Start, Subject, Trouble, failed, process};
-use crate::scenario::{Change, Override, Scenario};
+use crate::scenario::{Override, Scenario};
 use crate::scenarios::node_oidc_provider as own;
 
 /// The name of its folder.
@@ -37,16 +37,8 @@ impl Product for NodeOidcProvider {
         "node-oidc-provider 9.13.3"
     }
 
-    fn example(&self, strategy: Strategy) -> &'static str {
-        if strategy == Strategy::Jwks { "at+jwt" } else { "generic" }
-    }
-
-    fn departures(&self, strategy: Strategy) -> &'static [Change] {
-        match strategy {
-            Strategy::Jwks => JWKS,
-            Strategy::Introspection => INTROSPECTION,
-            _ => HYBRID,
-        }
+    fn example(&self, _strategy: Strategy) -> &'static str {
+        NAME
     }
 
     fn sorts(&self) -> &'static [Sort] {
@@ -81,10 +73,11 @@ impl Product for NodeOidcProvider {
     async fn start(&self, how: Start) -> Result<Box<dyn Server>, Trouble> {
         let env: &[(&str, &str)] = match how {
             Start::Usual => &[],
-            Start::NamedLocalhost => &[("INTEROP_LISTEN", "127.0.0.2"), ("INTEROP_NAMED", "localhost")],
+            Start::NamedLocalhost => NAMED,
         };
         process::script(NAME, "start", env).await?;
-        let env = process::variables(&run_file("env"))?;
+        let file = if how == Start::Usual { run_file("env") } else { named_file("env") };
+        let env = process::variables(&file)?;
         let read = |name| process::variable(&env, name);
         Ok(Box::new(Running {
             http: Http::new()?,
@@ -95,27 +88,6 @@ impl Product for NodeOidcProvider {
         }))
     }
 }
-
-// What an example of this server's own says: JWTs are verified here and asked about only if they live long, opaque ones are
-// introspected. With that example, these go.
-const PROFILE: Change = Change::set("issuer", "profile", "\"at+jwt\"");
-
-const MAX_LIFETIME: Change = Change::set("issuer", "max_lifetime", "\"1h\"");
-
-const JWKS: &[Change] = &[MAX_LIFETIME];
-
-const INTROSPECTION: &[Change] = &[PROFILE, MAX_LIFETIME];
-
-const HYBRID: &[Change] = &[
-    PROFILE,
-    MAX_LIFETIME,
-    Change::set("issuer", "opaque", "\"introspect\""),
-    Change::set(
-        "issuer.revocation",
-        "freshness",
-        "\"30s\"\ncheck_when = { lifetime_over = \"1h\" }\n\n[issuer.keys]\nalgorithms = [\"RS256\", \"ES256\", \"EdDSA\"]",
-    ),
-];
 
 const ALGORITHMS: usize = 11;
 
@@ -156,6 +128,19 @@ const ADVICE: &[&str] = &[
     "A client that is registered for encrypted answers (`introspection_encrypted_response_alg`) gets no plain ones: \
      register resource servers without.",
 ];
+
+/// How the one with another name is started: beside the usual one, with the same secrets of clients.
+const NAMED: &[(&str, &str)] = &[
+    ("INTEROP_LISTEN", "127.0.0.2"),
+    ("INTEROP_NAMED", "localhost"),
+    ("INTEROP_SUFFIX", "-named"),
+    ("INTEROP_KEEP", "secrets"),
+];
+
+/// A file of the one with another name.
+fn named_file(extension: &str) -> std::path::PathBuf {
+    process::cache().join("run").join(format!("{NAME}-named.{extension}"))
+}
 
 /// A file that `start` wrote.
 pub(crate) fn run_file(extension: &str) -> std::path::PathBuf {

@@ -8,9 +8,10 @@ use verifier::core::health::{Health, HealthNote};
 use super::{CLIENT, Played, order, text, verdict, verdicts};
 use crate::judge::Judge;
 use crate::scenario::{Change, Demand, VERIFIED, Want, rejected, unavailable};
+use crate::scenarios::others::by_token_of_ours;
 use crate::server::keycloak::Running;
 use crate::server::keycloak::running::audience;
-use crate::server::{AUDIENCE, Settings, Subject, Trouble, cant_do};
+use crate::server::{AUDIENCE, Settings, Subject, Trouble};
 use crate::stage::{Check, Stage};
 
 /// As a client that is exempt from the rule that the caller stands in `aud`.
@@ -72,9 +73,6 @@ pub(super) fn refresh_tokens<'a>(stage: &'a Stage<'a>) -> Played<'a> {
 
 const REFUSED: Want = unavailable("credentials_refused");
 
-/// Assertions (RFC 7523) that the verifier can make: a scenario is switched on by its word here.
-const ASSERTIONS: &[&str] = &[];
-
 pub(super) fn client_secret_jwt<'a>(stage: &'a Stage<'a>) -> Played<'a> {
     Box::pin(asserted(stage, "client_secret_jwt"))
 }
@@ -85,9 +83,6 @@ pub(super) fn private_key_jwt<'a>(stage: &'a Stage<'a>) -> Played<'a> {
 
 /// As a client that says who it is by an assertion of ours, whenever it asks.
 async fn asserted(stage: &Stage<'_>, method: &'static str) -> Result<Vec<Check>, Trouble> {
-    if !ASSERTIONS.contains(&method) {
-        return cant_do(format!("the verifier doesn't have {method}"));
-    }
     let running = Running::usual()?;
     let by_secret = method == "client_secret_jwt";
     let (caller, secret) = if by_secret {
@@ -124,6 +119,16 @@ async fn asserted(stage: &Stage<'_>, method: &'static str) -> Result<Vec<Check>,
         }
     }
     Ok(checks)
+}
+
+/// It gives us a token, and takes none at introspection.
+pub(super) fn by_token<'a>(stage: &'a Stage<'a>) -> Played<'a> {
+    Box::pin(async move {
+        let running = Running::usual()?;
+        stage.issue(&order(CLIENT)).await?;
+        let caller = ("app-rs256", running.secret("app")?);
+        by_token_of_ours(stage, caller, REFUSED, "its introspection endpoint takes no bearer token").await
+    })
 }
 
 /// Ways of saying who we are: caller, its secret, what is changed.

@@ -8,13 +8,14 @@ use super::{ASKING, CALLER, address, http, judge_as, judge_with, kept, said, tok
 use crate::clock;
 use crate::judge::Judge;
 use crate::scenario::{Change, Demand, VERIFIED, Verdict, Want, rejected, unavailable};
+use crate::scenarios::others::by_token_of_ours;
 use crate::server::http::Http;
-use crate::server::node_oidc_provider::{operate, run_file};
+use crate::server::node_oidc_provider::{operate, run_file, secret};
 use crate::server::{Trouble, cant_do};
 use crate::stage::{Check, Stage};
 
 /// What configurations can't say yet. Taking a line away switches the scenario on.
-const YET: &[&str] = &["client_secret_jwt", "private_key_jwt", "signed_answers", "none with client_id"];
+const YET: &[&str] = &["none with client_id"];
 
 /// `Ok` if configurations can say it.
 fn sayable(what: &'static str) -> Result<(), Trouble> {
@@ -46,7 +47,6 @@ pub(super) async fn post(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
 }
 
 pub(super) async fn secret_jwt(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
-    sayable("client_secret_jwt")?;
     let changes = [Change::set(SECTION, "client_auth", "\"client_secret_jwt\"")];
     let mut checks = each(stage, "api-secret-jwt", &changes, VERIFIED).await?;
     checks.extend(twice(stage, "api-secret-jwt", &changes).await?);
@@ -54,7 +54,6 @@ pub(super) async fn secret_jwt(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble>
 }
 
 pub(super) async fn key_jwt(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
-    sayable("private_key_jwt")?;
     let mut checks = Vec::new();
     for algorithm in ["RS256", "PS256", "ES256", "EdDSA"] {
         let client = format!("api-key-jwt-{algorithm}");
@@ -108,6 +107,15 @@ pub(super) async fn public(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     }
     Ok(checks)
 }
+
+/// It gives us a token, and takes none at introspection: there it knows clients by their credentials alone (400, as for
+/// any request without).
+pub(super) async fn by_token(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
+    let caller = ("app-opaque", secret("app-opaque")?);
+    by_token_of_ours(stage, caller, unavailable("refused_by_server"), NO_BEARER).await
+}
+
+const NO_BEARER: &str = "its introspection endpoint takes no bearer token";
 
 pub(super) async fn wrong_secret(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     let token = token_of(stage, "app-opaque", None).await?;
@@ -174,7 +182,6 @@ pub(super) async fn signed_unasked(stage: &Stage<'_>) -> Result<Vec<Check>, Trou
 }
 
 pub(super) async fn signed(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
-    sayable("signed_answers")?;
     const ROWS: [(&str, &str); 3] = [
         ("api-signed", "true"),
         ("api-signed-ES256", "{ algorithm = \"ES256\" }"),
@@ -192,11 +199,12 @@ pub(super) async fn signed(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
             );
         }
     }
-    // Signed by another algorithm than the registered one, and not signed at all: both are somebody's mistake, or worse.
+    // Who registered nothing is signed for by RS256 (RFC 9701 §6).
+    let unregistered = [Change::set(SECTION, "signed_answers", "true")];
+    checks.extend(each(stage, CALLER, &unregistered, VERIFIED).await?);
+    // By another algorithm than the configured one: somebody's mistake, or worse.
     let other = [Change::set(SECTION, "signed_answers", "{ algorithm = \"ES256\" }")];
-    checks.extend(each(stage, "api-signed", &other, unavailable("unreadable_answer")).await?);
-    let unsigned = [Change::set(SECTION, "signed_answers", "true")];
-    checks.extend(each(stage, CALLER, &unsigned, unavailable("unreadable_answer")).await?);
+    checks.extend(each(stage, "api-signed", &other, unavailable("answer_not_trusted")).await?);
     Ok(checks)
 }
 

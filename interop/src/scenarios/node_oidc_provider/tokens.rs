@@ -202,8 +202,12 @@ pub(super) async fn keys(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
 /// A slash more is another issuer.
 pub(super) async fn spelling(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     let slash = Change::set("issuer", "issuer", "\"{issuer}/\"");
-    // By the keys' address: metadata of another name would be no metadata at all.
-    let by_url = [slash, Change::set("issuer.keys", "url", "\"{jwks}\"")];
+    // By the addresses: metadata of another name would be no metadata at all.
+    let by_url = [
+        slash,
+        Change::set("issuer.keys", "url", "\"{jwks}\""),
+        Change::set("issuer.introspection", "endpoint", "\"{introspection}\""),
+    ];
     let jwt = token_of(stage, "app-jwt-RS256", None).await?;
     let opaque = token_of(stage, "app-opaque", None).await?;
     let mut checks = Vec::new();
@@ -221,10 +225,7 @@ pub(super) async fn spelling(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
 /// Metadata that speak of another issuer are not used, however they were found.
 pub(super) async fn metadata(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     let named = stage.settings.issuer.replace("127.0.0.1", "localhost");
-    let changes = [
-        Change::set("issuer", "issuer", kept(format!("{named:?}"))),
-        Change::remove("issuer.introspection", "endpoint"),
-    ];
+    let changes = [Change::set("issuer", "issuer", kept(format!("{named:?}")))];
     let jwt = token_of(stage, "app-jwt-RS256", None).await?;
     let opaque = token_of(stage, "app-opaque", None).await?;
     let mut checks = Vec::new();
@@ -235,9 +236,8 @@ pub(super) async fn metadata(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
         checks.push(said(&judge, "another name in the metadata", token, unavailable("misconfigured")).await);
     }
     // The same, without a wrong name: the endpoint is found.
-    let discovered = [Change::remove("issuer.introspection", "endpoint")];
     for strategy in ASKING {
-        let judge = stage.judge(strategy, &discovered)?;
+        let judge = stage.judge(strategy, &[])?;
         checks.push(said(&judge, "endpoint by discovery", &opaque, VERIFIED).await);
     }
     let by_url = [Change::set("issuer.keys", "url", "\"{jwks}\"")];

@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use http::Method;
 use serde_json::Value;
 
-use super::Running;
 use super::tokens::secret;
+use super::{Running, folder};
 use crate::server::process::{self, Process, Signal};
 use crate::server::{Deed, Issued, Trouble, cant_do, failed};
 
@@ -127,6 +127,7 @@ async fn refresh_once(hydra: &Running, issued: &mut Issued) -> Result<(), Troubl
 
 impl Running {
     async fn delete(&self, path: &str) -> Result<(), Trouble> {
+        let _one = self.writing.lock().await;
         let url = format!("{}/{path}", self.admin);
         self.http.json(Method::DELETE, &url, &[], &Value::Null).await?.good("a deletion")?;
         Ok(())
@@ -134,8 +135,10 @@ impl Running {
 
     /// The same again: store, configuration, ports.
     async fn restart(&self) -> Result<(), Trouble> {
-        process::script("hydra", "start", &[("HYDRA_AGAIN", "yes")]).await?;
-        *self.process.lock().await = Process::from_file(&process::cache().join("hydra/run/hydra.pid"))?;
+        let folder = folder(self.named);
+        process::script("hydra", "start", &[("HYDRA_AGAIN", "yes"), ("HYDRA_RUN", folder)]).await?;
+        let file = process::cache().join("hydra").join(folder).join("hydra.pid");
+        *self.process.lock().await = Process::from_file(&file)?;
         Ok(())
     }
 }

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use verifier::Strategy;
 
 use super::Running;
+use super::tokens::secret;
 use crate::judge::Judge;
 use crate::scenario::{Demand, STRATEGIES, VERIFIED, Verdict, Want, rejected};
-use crate::scenarios::others::usual;
+use crate::scenarios::others::{by_token_of_ours, usual};
 use crate::server::http::Http;
 use crate::server::{Audience, Format, Kind, Lifetime, Order, Scopes, Sort, Subject, Trouble, failed};
 use crate::stage::{Check, Stage, claims};
@@ -64,6 +65,15 @@ const fn order(sort: Sort) -> Order {
         lifetime: Lifetime::Usual,
         scopes: Scopes::Held,
     }
+}
+
+/// As a client of Hydra's that gets a token for its questions.
+pub(super) fn by_token<'a>(stage: &'a Stage<'a>) -> Played<'a> {
+    Box::pin(async move {
+        let issued = stage.issue(&order(Sort::opaque(Subject::Client))).await?;
+        let caller = (issued.client.as_str(), secret(&issued)?.to_owned());
+        by_token_of_ours(stage, caller, VERIFIED, "its introspection looks at no credentials").await
+    })
 }
 
 /// Another spelling of an opaque token, without its prefix: whatever Hydra says of it, each is asked about once, and a

@@ -175,7 +175,23 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         "signed with a key that is published for encryption",
         Sorts::Jwt,
         Course::Own(plays::encryption_key),
+    )
+    .alone(),
+    Scenario::new(
+        "hydra/client_credentials",
+        "a token of Hydra's own, got by client credentials: Hydra doesn't look at it",
+        Sorts::EachFormat,
+        Course::Own(plays::by_token),
     ),
+    Scenario {
+        changes: &[Change::set("issuer.introspection", "signed_answers", "{ audience = \"api\" }")],
+        ..Scenario::new(
+            "hydra/signed-answers",
+            "signed answers (RFC 9701) demanded of Hydra, which gives plain ones",
+            Sorts::EachFormat,
+            Course::Steps(&[Step::new("first", Act::Nothing, asked(unavailable("answer_not_signed")))]),
+        )
+    },
 ];
 
 /// What Hydra's users should know.

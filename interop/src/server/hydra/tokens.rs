@@ -53,6 +53,13 @@ pub(super) async fn by_shared_client(hydra: &Running, order: &Order) -> Result<I
     of_client(hydra, order, hydra.client(order.sort.format).clone()).await
 }
 
+/// A token that nobody needs.
+pub(super) async fn first(hydra: &Running) -> Result<(), Trouble> {
+    let form = [("grant_type", "client_credentials")];
+    let (client, secret) = &hydra.clients.jwt;
+    hydra.token((client, secret), &form).await.map(drop)
+}
+
 async fn of_client(
     hydra: &Running,
     order: &Order,
@@ -153,6 +160,7 @@ impl Running {
         (client, secret): (&str, &str),
         form: &[(&str, &str)],
     ) -> Result<Answer, Trouble> {
+        let _one = self.writing.lock().await;
         let headers = [("authorization", &*basic(client, secret))];
         self.http
             .form(&format!("{}/oauth2/token", self.public), &headers, form)
@@ -161,11 +169,13 @@ impl Running {
     }
 
     async fn visit(&self, at: &str, jar: &mut Jar) -> Result<Answer, Trouble> {
+        let _one = self.writing.lock().await;
         // The browser would go by the issuer's name, and this one goes where Hydra listens.
         self.http.visit(&at.replacen(&self.issuer, &self.public, 1), jar).await
     }
 
     async fn accept(&self, what: &str, challenge: &str, body: &Value) -> Result<String, Trouble> {
+        let _one = self.writing.lock().await;
         let url =
             format!("{}/admin/oauth2/auth/requests/{what}/accept?{what}_challenge={challenge}", self.admin);
         self.http.json(Method::PUT, &url, &[], body).await?.good(what)?.text("redirect_to")
@@ -198,6 +208,7 @@ impl Running {
                 members.insert(format!("{grant}_access_token_lifespan"), lifetime.clone().into());
             }
         }
+        let _one = self.writing.lock().await;
         let url = format!("{}/admin/clients", self.admin);
         self.http.json(Method::POST, &url, &[], &client).await?.good("a new client")?;
         Ok((name, secret))
@@ -238,6 +249,7 @@ impl Running {
 
     /// Revokes a token as this client (RFC 7009).
     pub(super) async fn revoke(&self, (client, secret): (&str, &str), token: &str) -> Result<(), Trouble> {
+        let _one = self.writing.lock().await;
         let headers = [("authorization", &*basic(client, secret))];
         let url = format!("{}/oauth2/revoke", self.public);
         self.http.form(&url, &headers, &[("token", token)]).await?.good("the revocation endpoint")?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{NAME, SHORT, USER, operate, own, run_file, secret};
+use super::{NAME, NAMED, SHORT, USER, named_file, operate, own, run_file, secret};
 use crate::server::http::{Answer, Http, Jar, basic, parameter};
 use crate::server::process::{self, Process, Signal};
 use crate::server::{
@@ -156,7 +156,8 @@ impl Running {
     }
 
     fn process(&self) -> Result<Process, Trouble> {
-        Process::from_file(&run_file("pid"))
+        let named = self.how == Start::NamedLocalhost;
+        Process::from_file(&if named { named_file("pid") } else { run_file("pid") })
     }
 
     async fn signal(&self, signal: Signal) -> Result<(), Trouble> {
@@ -167,7 +168,7 @@ impl Running {
         let port = self.address.rsplit(':').next().unwrap_or_default();
         let mut env = vec![("INTEROP_PORT", port), ("INTEROP_KEEP", "all")];
         if self.how == Start::NamedLocalhost {
-            env.extend([("INTEROP_LISTEN", "127.0.0.2"), ("INTEROP_NAMED", "localhost")]);
+            env.extend(NAMED.iter().filter(|(name, _)| *name != "INTEROP_KEEP"));
         }
         process::script(NAME, "start", &env).await
     }
@@ -384,6 +385,7 @@ impl Server for Running {
     }
 
     async fn stop(&self) -> Result<(), Trouble> {
-        process::script(NAME, "stop", &[]).await
+        let suffix = if self.how == Start::NamedLocalhost { "-named" } else { "" };
+        process::script(NAME, "stop", &[("INTEROP_SUFFIX", suffix)]).await
     }
 }
