@@ -13,7 +13,7 @@ use verifier_core::transport::Limits;
 use verifier_core::upstream::{Outcome, RetryCause};
 
 use crate::answers::{Record, Status};
-use crate::client_auth::{Aim, Presented};
+use crate::client_auth::{Aim, NotGot, Presented};
 use crate::introspector::{Inner, Question};
 use crate::response::{self, Reading};
 use crate::retention::is_fresh;
@@ -59,10 +59,17 @@ impl Inner {
                 answered
             }
             Err(Failed { why, stage }) => {
-                permit.report(Outcome::Failed(why));
                 match stage {
-                    Stage::Credentials => self.events.no_credentials(self.rules.issuer(), why, now),
-                    Stage::Call => self.events.failed(self.rules.issuer(), why, now),
+                    Stage::Credentials { counts } => {
+                        if counts {
+                            permit.report(Outcome::Failed(why));
+                        }
+                        self.events.no_credentials(self.rules.issuer(), why, now);
+                    }
+                    Stage::Call => {
+                        permit.report(Outcome::Failed(why));
+                        self.events.failed(self.rules.issuer(), why, now);
+                    }
                 }
                 return Err(why);
             }
@@ -146,14 +153,27 @@ impl Inner {
     /// Whatever may have to be asked for before the question can be put: it must not make the answer look old.
     async fn approach(&self) -> Result<(Uri, Presented), Failed> {
         let uri = self.place.find().await?;
-        let presented = self.present(&uri).await?;
+        let presented = self.present(&uri, None).await?;
         Ok((uri, presented))
     }
 
-    async fn present(&self, uri: &Uri) -> Result<Presented, Failed> {
+    async fn present(&self, uri: &Uri, refused: Option<&Presented>) -> Result<Presented, NotGot> {
         let aim = Aim { issuer: self.rules.issuer(), endpoint: uri, now: self.env.clock.now().wall };
-        let presented = self.credentials.present(&aim).await;
-        presented.map_err(|why| Failed { why, stage: Stage::Credentials })
+        self.credentials.present(&aim, refused).await
+    }
+
+    /// What to try after a refusal. If there is nothing, the refusal stands: what it was about, the credentials or this
+    /// one token, nobody knows, and a token that makes a server refuse must not make an outage of it.
+    async fn present_instead(
+        &self,
+        uri: &Uri,
+        refused: &Presented,
+        refusal: Unavailable,
+    ) -> Result<Presented, Failed> {
+        self.present(uri, Some(refused)).await.map_err(|NotGot { why, .. }| {
+            self.events.no_credentials(self.rules.issuer(), why, self.env.clock.now().monotonic);
+            refusal.into()
+        })
     }
 
     /// The attempts of one call, all within its total time.
@@ -171,7 +191,7 @@ impl Inner {
         loop {
             let presented = match next.take() {
                 Some(presented) => presented,
-                None => self.present(uri).await?, // anew: an assertion is good for one attempt
+                None => self.present(uri, None).await?, // anew: an assertion is good for one attempt
             };
             let request = self.form.request(uri, question.token.borrow().as_str(), &presented);
             let left = deadline.since(self.env.clock.now().monotonic);
@@ -201,6 +221,7 @@ impl Inner {
                     if !renewed && self.credentials.renewed_since(&presented) =>
                 {
                     renewed = true;
+                    next = Some(self.present_instead(uri, &presented, failure).await?);
                     continue;
                 }
                 _ => {}
@@ -244,9 +265,17 @@ struct Failed {
 }
 
 enum Stage {
-    /// There was nothing to authenticate with.
-    Credentials,
+    /// There was nothing to authenticate with. `counts`: it is for this flight to hold it against the server.
+    Credentials {
+        counts: bool,
+    },
     Call,
+}
+
+impl From<NotGot> for Failed {
+    fn from(NotGot { why, counts }: NotGot) -> Self {
+        Self { why, stage: Stage::Credentials { counts } }
+    }
 }
 
 impl From<Unavailable> for Failed {

@@ -377,3 +377,54 @@ async fn waiting_for_a_token_makes_no_answer_look_older() {
     // Dated by when the question left, not by when it was clear that there would be one.
     assert_eq!(verdict.unwrap().evidence().revocation.as_of(), Some(desk.clock.now()));
 }
+
+fn upstream(desk: &Desk) -> verifier_core::upstream::UpstreamHealth {
+    desk.verifier.health(desk.clock.now()).upstream.unwrap()
+}
+
+/// Anybody can send a token that some firewall answers with a 403.
+#[tokio::test]
+async fn what_serves_is_not_thrown_away_for_want_of_another() {
+    let desk = desk();
+    assert_eq!(fresh(&desk).await, "verified");
+    desk.clock.advance(secs(30));
+    desk.server.faults().on(Endpoint::Token, Fault::Status(500, String::new()));
+    for n in 0..20 {
+        desk.server.faults().next(ASKED, 1, Fault::Status(403, String::new()));
+        let code = desk.code(&format!("odd-{n}")).await;
+        assert!(["server_error", "credentials_refused"].contains(&code), "{code}");
+    }
+    assert_eq!(grants(&desk), 2, "another is tried for, and not each time");
+    assert_eq!(upstream(&desk).breaker, BreakerHealth::Closed);
+    assert_eq!(fresh(&desk).await, "verified", "by the token that is there");
+    // If it was the token after all, another comes as soon as it can be had.
+    desk.server.disable_client("me");
+    desk.server.enable_client("me");
+    desk.server.faults().clear_all();
+    desk.clock.advance(secs(5));
+    desk.server.faults().next(ASKED, 1, Fault::Status(401, String::new()));
+    assert_eq!(fresh(&desk).await, "verified");
+    assert_eq!(grants(&desk), 3);
+}
+
+#[tokio::test]
+async fn a_failure_that_many_wait_for_counts_once() {
+    let desk = desk();
+    let gate = Held(Gate::new());
+    let failing =
+        Fault::Then(Box::new(Fault::Delay(gate.0.clone())), Box::new(Fault::Status(500, String::new())));
+    desk.server.faults().next(Endpoint::Token, 1, failing);
+    let tokens: Vec<_> = (0..20).map(|_| desk.issue()).collect();
+    let waiting = futures::future::join_all(tokens.iter().map(|issued| desk.code(&issued.token)));
+    let later = async {
+        asked(&desk, 1).await;
+        while upstream(&desk).in_flight < 20 {
+            tokio::task::yield_now().await;
+        }
+        gate.0.open();
+    };
+    let (codes, ()) = futures::future::join(waiting, later).await;
+    assert!(codes.iter().all(|code| *code == "server_error"), "{codes:?}");
+    assert_eq!((grants(&desk), upstream(&desk).consecutive_failures), (1, 1));
+    assert_eq!(fresh(&desk).await, "verified", "the door is open");
+}

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use verifier_core::error::Unavailable;
 use verifier_core::runtime::Env;
 use verifier_core::transport::{HttpTransport, Limits};
 use verifier_core::upstream::Upstream;
@@ -11,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::ClientAuth;
 use super::direct::{Aim, Direct, Presented};
-use super::grant::Grant;
+use super::grant::{Grant, NotGot};
 use crate::config::BuildError;
 
 /// What is needed to get a token: that of the introspector.
@@ -41,11 +40,16 @@ impl Credentials {
         })
     }
 
-    /// What the next request carries.
-    pub(crate) async fn present(&self, aim: &Aim<'_>) -> Result<Presented, Unavailable> {
+    /// What the next request carries, and what it carries after this was refused and is
+    /// [`renewed_since`](Self::renewed_since).
+    pub(crate) async fn present(
+        &self,
+        aim: &Aim<'_>,
+        refused: Option<&Presented>,
+    ) -> Result<Presented, NotGot> {
         match self {
             Self::Direct(direct) => Ok(direct.present(aim)?),
-            Self::Granted(grant) => grant.present().await,
+            Self::Granted(grant) => grant.present(refused).await,
         }
     }
 
