@@ -200,6 +200,30 @@ async fn contradictions_name_the_key_and_the_method() {
     let error = VerifierConfig::from_toml(&plain).unwrap().build_with(&stage.backends()).unwrap_err();
     assert_eq!(error.key_path(), "issuer[0].introspection.client_auth");
     assert!(error.to_string().contains("plain http"), "{error}");
+    // Nor is it where the issuer alone is asked by TLS, and the address at which we are to be known isn't.
+    let tls = format!("{TLS}client_certificate = CERT\nclient_key = KEY\n");
+    let grant = tls.replace("client_auth = 'tls_client_auth'", "client_auth = 'client_credentials'");
+    for (top, lines, key) in [
+        ("", format!("{tls}endpoint = 'HTTP://as.example/introspect'"), "client_auth"),
+        (
+            "connect = { 'https://as.example' = 'http://127.0.0.1:1' }",
+            format!("{tls}endpoint = 'https://as.example/introspect'"),
+            "client_auth",
+        ),
+        (
+            "",
+            format!(
+                "{grant}{INNER}client_auth = 'tls_client_auth'\ntoken_endpoint = 'http://as.example/token'"
+            ),
+            "client_credentials.client_auth",
+        ),
+    ] {
+        let plain = section(&stage, "https://as.example", &lines)
+            .replace("audience", &format!("danger_allow_http = true\n{top}\naudience"));
+        let error = VerifierConfig::from_toml(&plain).unwrap().build_with(&stage.backends()).unwrap_err();
+        assert_eq!(error.key_path(), format!("issuer[0].introspection.{key}"), "{error}");
+        assert!(error.to_string().contains("plain http"), "{error}");
+    }
     // Literals are refused wherever a secret may stand.
     for key in ["client_key", "client_certificate"] {
         let toml = section(&stage, "https://as.example", &format!("{BASIC}{key} = 'canary'"));

@@ -213,6 +213,52 @@ async fn a_secret_file_that_was_read_once_counts_as_part_of_the_section() {
     assert_eq!(put(&verifier, &toml).await.unwrap().built.len(), 1);
 }
 
+/// A certificate and its key are read once, too; a key that signs assertions is read again when it changes.
+#[tokio::test]
+async fn a_renewed_client_certificate_counts_as_part_of_the_section() {
+    let stage = Stage::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let renew = || {
+        let own = rcgen::generate_simple_self_signed(vec!["me".to_owned()]).unwrap();
+        std::fs::write(path("cert"), own.cert.pem()).unwrap();
+        std::fs::write(path("key"), own.signing_key.serialize_pem()).unwrap();
+        own.cert.pem()
+    };
+    let toml = |lines: &str| {
+        format!(
+            "[[issuer]]\nissuer = 'https://as.example'\nstrategy = 'introspection'\nprofile = 'generic'\n\
+             audience = 'a'\nca_file = {:?}\n[issuer.introspection]\nendpoint = 'https://as.example/i'\n\
+             client_id = 'me'\nclient_key = {{ file = {:?} }}\n{lines}",
+            path("ca").display().to_string(),
+            path("key").display().to_string()
+        )
+    };
+    std::fs::write(path("ca"), renew()).unwrap();
+    let tls = toml(&format!(
+        "client_auth = 'tls_client_auth'\nclient_certificate = {{ file = {:?} }}\n",
+        path("cert").display().to_string()
+    ));
+    let verifier = VerifierConfig::from_toml(&tls).unwrap().build().unwrap();
+    assert_eq!(put(&verifier, &tls).await.unwrap().kept.len(), 1);
+    renew();
+    assert_eq!(put(&verifier, &tls).await.unwrap().built.len(), 1);
+    assert_eq!(put(&verifier, &tls).await.unwrap().kept.len(), 1);
+    // Half of a renewal: the key is there, its certificate isn't yet. What is in force stays.
+    let old = std::fs::read(path("cert")).unwrap();
+    renew();
+    std::fs::write(path("cert"), old).unwrap();
+    let error = put(&verifier, &tls).await.unwrap_err().to_string();
+    assert!(error.contains("introspection.client_key"), "{error}");
+
+    let signed = toml("client_auth = 'private_key_jwt'\n");
+    let verifier =
+        stage.build(&signed.replace(&format!("ca_file = {:?}\n", path("ca").display().to_string()), ""));
+    let signed = signed.replace(&format!("ca_file = {:?}\n", path("ca").display().to_string()), "");
+    renew();
+    assert_eq!(put(&verifier, &signed).await.unwrap().kept.len(), 1);
+}
+
 #[tokio::test]
 async fn of_two_at_once_one_comes_into_force() {
     let stage = Stage::new();

@@ -233,6 +233,7 @@ impl Inner {
             }
         }
         let asked = self.ask().await;
+        let now = self.env.clock.now();
         let mut kept = self.kept_lock();
         kept.replace = false;
         match asked {
@@ -243,7 +244,7 @@ impl Inner {
                 Ok(token)
             }
             Err(why) => {
-                kept.failed = Some(self.env.clock.now().monotonic);
+                kept.failed = Some(now.monotonic);
                 Err(Shared { why, is_counted: Arc::default() })
             }
         }

@@ -90,10 +90,10 @@ impl IssuerConfig {
             }
             return self.transport(workshop, site);
         }
-        if self.is_plain_http() {
+        if self.is_plain_http() || section.known_at().is_some_and(|url| self.is_asked_in_plain(url)) {
             return Err(ConfigError::invalid(
                 format!("introspection.{}", section.where_inner()),
-                "\"tls_client_auth\" is TLS, and this issuer is asked by plain http",
+                "\"tls_client_auth\" is TLS, and the address where it is to be shown is asked by plain http",
             ));
         }
         let pem = |key: &str, place: &Option<SecretRef>| {
@@ -130,6 +130,14 @@ impl IntrospectionSection {
                 grant.and_then(|grant| grant.client_auth).unwrap_or(Name::ClientSecretBasic)
             }
             method => method,
+        }
+    }
+
+    /// The address, if it is given, at which the client itself is known.
+    fn known_at(&self) -> Option<&str> {
+        match self.method() {
+            Name::ClientCredentials => self.client_credentials.as_ref()?.token_endpoint.as_deref(),
+            _ => self.endpoint.as_deref(),
         }
     }
 
