@@ -428,3 +428,26 @@ async fn a_failure_that_many_wait_for_counts_once() {
     assert_eq!((grants(&desk), upstream(&desk).consecutive_failures), (1, 1));
     assert_eq!(fresh(&desk).await, "verified", "the door is open");
 }
+
+/// Refusals, renewals and questions at once: nobody hangs, and the token endpoint sees a handful of calls.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_refusals_is_no_stampede() {
+    let desk = desk();
+    assert_eq!(fresh(&desk).await, "verified");
+    desk.clock.advance(secs(85)); // due for renewal, too
+    desk.server.faults().on(ASKED, Fault::every_other(Fault::Status(401, String::new())));
+    for round in 1..=5 {
+        let tokens: Vec<_> = (0..60).map(|_| desk.issue()).collect();
+        let codes = futures::future::join_all(tokens.iter().map(|issued| desk.code(&issued.token))).await;
+        assert!(
+            codes.iter().all(|code| ["verified", "credentials_refused"].contains(code)),
+            "{round}: {codes:?}"
+        );
+        assert!(grants(&desk) <= 1 + round, "{round}: {}", grants(&desk));
+        desk.clock.advance(secs(10));
+    }
+    desk.server.faults().clear_all();
+    assert_eq!(fresh(&desk).await, "verified");
+    assert_eq!(upstream(&desk).breaker, BreakerHealth::Closed);
+    assert_eq!(desk.introspector.in_flight(), 0);
+}

@@ -107,6 +107,7 @@ async fn contradictions_name_the_key_and_the_method() {
     let rows: &[(String, &str, &[&str])] = &[
         (format!("{BASIC}client_key = KEY"), "client_key", &["client_secret_basic", "leave one out"]),
         (format!("{BASIC}client_key_id = 'k'"), "client_key_id", &["client_secret_basic"]),
+        (format!("client_auth = 'bearer'\n{BASIC}"), "client_id", &["bearer", "leave one out"]),
         (
             format!("{BASIC}client_assertion_algorithm = 'RS256'"),
             "client_assertion_algorithm",

@@ -161,6 +161,8 @@ impl IntrospectionSection {
         let signs = matches!(method, Name::ClientSecretJwt | Name::PrivateKeyJwt);
         let has_key = matches!(method, Name::PrivateKeyJwt | Name::TlsClientAuth);
         for (key, given, wanted) in [
+            // A fixed token names nobody; "none" says so in words of its own.
+            ("client_id", self.client_id.is_some(), method != Name::Bearer),
             ("client_secret", self.client_secret.is_some(), !has_key),
             ("client_key", self.client_key.is_some(), has_key),
             ("client_key_id", self.client_key_id.is_some(), signs),
