@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use verifier_core::error::{Rejection, Unavailable, UnavailableReason};
 use verifier_core::evidence::Strategy;
-use verifier_core::health::Health;
+use verifier_core::health::{Health, HealthNote};
 use verifier_core::identity::Identity;
 use verifier_core::policy::IssuerRules;
 use verifier_core::revocation::RevocationLog;
@@ -231,6 +231,10 @@ impl Introspector {
         }
         health.upstream = Some(upstream);
         health.notes = self.0.events.notes();
+        let refused = HealthNote::CredentialsRefused;
+        if self.0.credentials.are_refused() && !health.notes.contains(&refused) {
+            health.notes.push(refused);
+        }
         health
     }
 

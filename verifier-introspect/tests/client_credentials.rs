@@ -451,3 +451,29 @@ async fn a_storm_of_refusals_is_no_stampede() {
     assert_eq!(upstream(&desk).breaker, BreakerHealth::Closed);
     assert_eq!(desk.introspector.in_flight(), 0);
 }
+
+/// A renewal ahead of time has nobody who waits for it and would be told.
+#[tokio::test]
+async fn a_client_that_gets_no_more_tokens_shows_while_the_last_one_serves() {
+    let desk = desk();
+    let notes = || desk.verifier.health(desk.clock.now()).notes;
+    assert_eq!(fresh(&desk).await, "verified");
+    desk.clock.advance(secs(80));
+    desk.server.faults().next(Endpoint::Token, 1, Fault::Status(401, String::new()));
+    assert_eq!(fresh(&desk).await, "verified");
+    asked(&desk, 2).await;
+    for _ in 0..2_000 {
+        if !notes().is_empty() {
+            break;
+        }
+        assert_eq!(fresh(&desk).await, "verified");
+    }
+    assert_eq!(notes(), [HealthNote::CredentialsRefused]);
+    assert_eq!(fresh(&desk).await, "verified", "that the old one is taken says nothing of the next");
+    assert_eq!(notes(), [HealthNote::CredentialsRefused]);
+    let old = shown(&desk);
+    desk.clock.advance(secs(5));
+    assert_eq!(fresh(&desk).await, "verified");
+    renewed(&desk, &old).await;
+    assert_eq!(notes(), []);
+}

@@ -61,6 +61,11 @@ impl Credentials {
         }
     }
 
+    /// Whether we were refused where a token is got: a renewal ahead of time has no caller to tell.
+    pub(crate) fn are_refused(&self) -> bool {
+        matches!(self, Self::Granted(grant) if grant.is_refused())
+    }
+
     /// Who asks, as parts of a cache's scope.
     pub(crate) fn scope(&self) -> (&'static str, Zeroizing<Vec<u8>>) {
         match self {

@@ -64,6 +64,8 @@ struct Kept {
     tried: Option<Instant>,
     /// When a token was last asked for in vain.
     failed: Option<Instant>,
+    /// That time, because the token endpoint refused our credentials.
+    refused: bool,
     /// The kept token was refused: the next flight gets another, whatever its age.
     replace: bool,
 }
@@ -178,6 +180,11 @@ impl Grant {
         Some(token)
     }
 
+    /// Whether the token endpoint refused our credentials when it was last asked.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.0.kept_lock().refused
+    }
+
     fn board(&self) -> Ticket<Result<Arc<Token>, Shared>> {
         let inner = Arc::clone(&self.0);
         self.0.flights.fly((), Instant::ORIGIN, move |_| Box::pin(async move { inner.renew().await }))
@@ -241,10 +248,12 @@ impl Inner {
                 let token = Arc::new(token);
                 kept.token = Some(Arc::clone(&token));
                 kept.failed = None;
+                kept.refused = false;
                 Ok(token)
             }
             Err(why) => {
                 kept.failed = Some(now.monotonic);
+                kept.refused = why.reason() == UnavailableReason::CredentialsRefused;
                 Err(Shared { why, is_counted: Arc::default() })
             }
         }
