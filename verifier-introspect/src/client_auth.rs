@@ -19,7 +19,6 @@ pub(crate) use self::credentials::{Credentials, Surroundings};
 #[cfg(test)]
 pub(crate) use self::direct::Direct;
 pub(crate) use self::direct::{Aim, Presented};
-pub(crate) use self::grant::NotGot;
 pub use self::grant::{DEFAULT_TOKEN_LIFETIME, MAX_TOKEN_LIFETIME};
 pub use self::settings::{Assertion, AssertionAudience, ClientCredentials};
 

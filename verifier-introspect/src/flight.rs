@@ -13,8 +13,9 @@ use verifier_core::transport::Limits;
 use verifier_core::upstream::{Outcome, RetryCause};
 
 use crate::answers::{Record, Status};
-use crate::client_auth::{Aim, NotGot, Presented};
+use crate::client_auth::{Aim, Presented};
 use crate::introspector::{Inner, Question};
+use crate::not_got::NotGot;
 use crate::response::{self, Reading};
 use crate::retention::is_fresh;
 
@@ -58,18 +59,13 @@ impl Inner {
                 });
                 answered
             }
-            Err(Failed { why, stage }) => {
+            Err(Failed { why, stage, counts }) => {
+                if counts {
+                    permit.report(Outcome::Failed(why));
+                }
                 match stage {
-                    Stage::Credentials { counts } => {
-                        if counts {
-                            permit.report(Outcome::Failed(why));
-                        }
-                        self.events.no_credentials(self.rules.issuer(), why, now);
-                    }
-                    Stage::Call => {
-                        permit.report(Outcome::Failed(why));
-                        self.events.failed(self.rules.issuer(), why, now);
-                    }
+                    Stage::Credentials => self.events.no_credentials(self.rules.issuer(), why, now),
+                    Stage::Call => self.events.failed(self.rules.issuer(), why, now),
                 }
                 return Err(why);
             }
@@ -152,14 +148,15 @@ impl Inner {
 
     /// Whatever may have to be asked for before the question can be put: it must not make the answer look old.
     async fn approach(&self) -> Result<(Uri, Presented), Failed> {
-        let uri = self.place.find().await?;
+        let uri = self.place.find().await.map_err(|shared| Failed::at(Stage::Call, shared.into()))?;
         let presented = self.present(&uri, None).await?;
         Ok((uri, presented))
     }
 
-    async fn present(&self, uri: &Uri, refused: Option<&Presented>) -> Result<Presented, NotGot> {
+    async fn present(&self, uri: &Uri, refused: Option<&Presented>) -> Result<Presented, Failed> {
         let aim = Aim { issuer: self.rules.issuer(), endpoint: uri, now: self.env.clock.now().wall };
-        self.credentials.present(&aim, refused).await
+        let presented = self.credentials.present(&aim, refused).await;
+        presented.map_err(|not| Failed::at(Stage::Credentials, not))
     }
 
     /// What to try after a refusal. If there is nothing, the refusal stands: what it was about, the credentials or this
@@ -170,7 +167,7 @@ impl Inner {
         refused: &Presented,
         refusal: Unavailable,
     ) -> Result<Presented, Failed> {
-        self.present(uri, Some(refused)).await.map_err(|NotGot { why, .. }| {
+        self.present(uri, Some(refused)).await.map_err(|Failed { why, .. }| {
             self.events.no_credentials(self.rules.issuer(), why, self.env.clock.now().monotonic);
             refusal.into()
         })
@@ -262,24 +259,24 @@ impl Inner {
 struct Failed {
     why: Unavailable,
     stage: Stage,
+    /// Whether it is for this flight to hold it against the server.
+    counts: bool,
+}
+
+impl Failed {
+    const fn at(stage: Stage, NotGot { why, counts }: NotGot) -> Self {
+        Self { why, stage, counts }
+    }
 }
 
 enum Stage {
-    /// There was nothing to authenticate with. `counts`: it is for this flight to hold it against the server.
-    Credentials {
-        counts: bool,
-    },
+    /// There was nothing to authenticate with.
+    Credentials,
     Call,
-}
-
-impl From<NotGot> for Failed {
-    fn from(NotGot { why, counts }: NotGot) -> Self {
-        Self { why, stage: Stage::Credentials { counts } }
-    }
 }
 
 impl From<Unavailable> for Failed {
     fn from(why: Unavailable) -> Self {
-        Self { why, stage: Stage::Call }
+        Self { why, stage: Stage::Call, counts: true }
     }
 }

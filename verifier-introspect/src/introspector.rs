@@ -216,7 +216,7 @@ impl Introspector {
             return Asked::Ready(Ok(()));
         }
         Asked::Pending(Box::pin(async move {
-            self.before(deadline, Box::pin(self.0.place.find())).await?.map(drop)
+            self.before(deadline, Box::pin(self.0.place.find())).await?.map(drop).map_err(|shared| shared.why)
         }))
     }
 

@@ -6,7 +6,9 @@ mod stage;
 
 use stage::{Stage, code};
 use verifier::{ConfigError, VerifierConfig};
-use verifier_testkit::{Algorithm, Client, IntrospectionAuth as Auth, SigningKey, TokenRequest};
+use verifier_testkit::{
+    Algorithm, Client, Endpoint, Fault, Gate, IntrospectionAuth as Auth, SigningKey, TokenRequest,
+};
 
 const SECRET: &str = "canary: a secret that is long enough for HS256";
 
@@ -236,4 +238,28 @@ async fn contradictions_name_the_key_and_the_method() {
     );
     let config = VerifierConfig::from_toml(&section(&stage, "https://as.example", &toml)).unwrap();
     assert!(!format!("{config:?}").contains("canary"), "{config:?}");
+}
+
+/// One call failed, however many wait for it.
+#[tokio::test]
+async fn one_failed_discovery_opens_no_breaker() {
+    let stage = Stage::new();
+    let server = stage.server();
+    let verifier = stage.build(&stage.section(&server, "introspection"));
+    let gate = Gate::new();
+    let failing =
+        Fault::Then(Box::new(Fault::Delay(gate.clone())), Box::new(Fault::Status(500, String::new())));
+    server.faults().next(Endpoint::Discovery, 1, failing);
+    let tokens: Vec<_> = (0..20).map(|_| server.issue(TokenRequest::new().opaque()).token).collect();
+    let waiting = futures::future::join_all(tokens.iter().map(|token| verifier.verify(token)));
+    let later = async {
+        while verifier.health().upstream.unwrap().in_flight < 20 {
+            tokio::task::yield_now().await;
+        }
+        gate.open();
+    };
+    let (verdicts, ()) = futures::future::join(waiting, later).await;
+    assert!(verdicts.iter().all(|verdict| code(verdict) == "server_error"), "{verdicts:?}");
+    assert_eq!(verifier.health().upstream.unwrap().consecutive_failures, 1);
+    assert_eq!(code(&verifier.verify(&tokens[0]).await), "verified", "the door is open");
 }

@@ -10,8 +10,9 @@ use zeroize::Zeroizing;
 
 use super::ClientAuth;
 use super::direct::{Aim, Direct, Presented};
-use super::grant::{Grant, NotGot};
+use super::grant::Grant;
 use crate::config::BuildError;
+use crate::not_got::NotGot;
 
 /// What is needed to get a token: that of the introspector.
 pub(crate) struct Surroundings {

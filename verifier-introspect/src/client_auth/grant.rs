@@ -2,7 +2,6 @@
 //! however many wait for it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use super::direct::{Aim, CannotPresent, Direct, Presented};
 use super::token_response;
 use super::{ClientAuth, ClientCredentials, SecretError};
 use crate::config::BuildError;
+use crate::not_got::{NotGot, Shared};
 use crate::place::{EndpointSource, Place, Wanted};
 use crate::request::{form, post};
 
@@ -70,30 +70,9 @@ struct Kept {
     replace: bool,
 }
 
-/// A failure as the passengers of one flight share it: one of them is to hold it against the server.
-#[derive(Clone)]
-struct Shared {
-    why: Unavailable,
-    is_counted: Arc<AtomicBool>,
-}
-
-/// Why there is nothing to present.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NotGot {
-    pub(crate) why: Unavailable,
-    /// Whether it is for this caller to hold it against the server: however many wait for a token, one call failed.
-    pub(crate) counts: bool,
-}
-
 impl From<CannotPresent> for NotGot {
     fn from(why: CannotPresent) -> Self {
         Self { why: why.into(), counts: true }
-    }
-}
-
-impl From<Shared> for NotGot {
-    fn from(shared: Shared) -> Self {
-        Self { why: shared.why, counts: !shared.is_counted.swap(true, Ordering::Relaxed) }
     }
 }
 
@@ -155,10 +134,7 @@ impl Grant {
         let refused = refused.and_then(|refused| refused.source.as_ref());
         let token = match self.kept().filter(|token| Some(&token.secret) != refused) {
             Some(token) => token,
-            None => {
-                let landed = self.board().await;
-                landed.map_err(|end| NotGot { why: end.into(), counts: true })??
-            }
+            None => self.board().await.map_err(Shared::from)??,
         };
         Ok(Presented::bearer(&token.secret)?)
     }
@@ -254,14 +230,14 @@ impl Inner {
             Err(why) => {
                 kept.failed = Some(now.monotonic);
                 kept.refused = why.reason() == UnavailableReason::CredentialsRefused;
-                Err(Shared { why, is_counted: Arc::default() })
+                Err(why.into())
             }
         }
     }
 
     /// The attempts of one call, all within its total time.
     async fn ask(&self) -> Result<Token, Unavailable> {
-        let uri = self.place.find().await?;
+        let uri = self.place.find().await.map_err(|shared| shared.why)?;
         let deadline = self.env.clock.now().monotonic.plus(self.limits.total);
         let mut renewed = false;
         let mut attempt = 0;
