@@ -131,10 +131,15 @@ impl SignedReader {
         }
         let unreadable = || Unavailable::new(UnavailableReason::UnreadableAnswer);
         let text = std::str::from_utf8(response.body().trim_ascii_end()).map_err(|_| unreadable())?;
-        let text = AccessToken::new(text, MAX_TOKEN_LEN).map_err(|_| unreadable())?;
+        let text = match AccessToken::new(text, MAX_TOKEN_LEN) {
+            Ok(text) => text,
+            Err(Rejection::TokenTooLarge) => return Ok(Reading::Oversized),
+            Err(_) => return Err(unreadable()),
+        };
         let jwt = UnverifiedJwt::parse(&text).map_err(malformed)?;
         let authentic = self.authentic(jwt, clock, deadline).await?;
-        let claims = authentic.claims_of_type(TYPE).map_err(|_| unreadable())?;
+        // The issuer has signed it: what can't be read in it is this token's trouble.
+        let Ok(claims) = authentic.claims_of_type(TYPE) else { return Ok(Reading::Oversized) };
         let answer = self.answer(&claims, asked.wall, clock.now().wall)?;
         response::reading(answer).ok_or_else(unreadable)
     }
