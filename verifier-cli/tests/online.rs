@@ -756,3 +756,28 @@ fn a_token_endpoint_that_is_not_there_is_called_so() {
     assert!(text(&found, "found").contains("no token to ask with was granted at"), "{found}");
     assert!(text(&found, "do").contains("token_endpoint"), "{found}");
 }
+
+/// Some servers want a key of their own in the query of an address.
+#[test]
+fn queries_of_addresses_are_not_printed() {
+    for status in [200, 307, 404, 503] {
+        let mut site = Site::new("hybrid");
+        let with_key = |url: String| json!(format!("{url}?key=canary"));
+        site.issuer["keys"] = json!({ "url": with_key(site.server.jwks_uri()) });
+        site.issuer["introspection"]["endpoint"] = with_key(site.server.introspection_endpoint());
+        if status != 200 {
+            for endpoint in [Endpoint::Jwks, Endpoint::Introspection] {
+                site.server.faults().on(endpoint, Fault::Status(status, String::new()));
+            }
+        }
+        for args in [&["--json"][..], &[][..]] {
+            let ran = run(&site.file(&[&site.issuer]), args, None);
+            assert!(!ran.out.contains("canary") && !ran.err.contains("canary"), "{status} {}", ran.out);
+        }
+        site.issuer["keys"]["url"] = json!("https://idp.example.test:1/keys?key=canary");
+        site.issuer["introspection"]["endpoint"] = json!("https://idp.example.test:1/introspect?key=canary");
+        site.issuer["connect"] = json!({ "https://idp.example.test:1": "http://127.0.0.1:1" });
+        let ran = site.check();
+        assert!(!ran.out.contains("canary") && !ran.err.contains("canary"), "{}", ran.out);
+    }
+}

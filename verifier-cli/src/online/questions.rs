@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 
 use verifier::config::{ClientAuthName, IntrospectionSection, StrategyName};
+use verifier::core::endpoint::Endpoint;
 use verifier::core::error::UnavailableReason;
 use verifier::core::time::{Clock as _, SystemClock};
 use verifier::{Rejection, VerifiedToken, VerifyError};
@@ -38,10 +39,9 @@ pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &mut Learnt) {
     let outcome = verifier.verify(&made_up_opaque()).await;
     let exchange = visit.polite.take_exchange();
     let answer = exchange.as_ref().map(Exchange::answer).unwrap_or_default();
-    let place = exchange.map(|it| it.place).or_else(|| address.clone()).unwrap_or_default();
+    let place = exchange.map(|it| it.place).or(address).unwrap_or_default();
     // Where the token is got that we ask with, if we came no further.
-    let granting = section.client_auth == Some(ClientAuthName::ClientCredentials)
-        && address.as_ref().is_some_and(|address| *address != place);
+    let granting = is_token_endpoint(visit, learnt, &section, &place);
     let what = if granting { "the token endpoint" } else { "the introspection endpoint" };
     learnt.credentials = Answered::Yes;
     match &outcome {
@@ -98,6 +98,23 @@ pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &mut Learnt) {
             visit.tell(everything_active(&place, "a JWT"));
         }
     }
+}
+
+fn is_token_endpoint(
+    visit: &Visit<'_>,
+    learnt: &Learnt,
+    section: &IntrospectionSection,
+    place: &str,
+) -> bool {
+    let configured = section.client_credentials.as_ref().and_then(|grant| grant.token_endpoint.as_deref());
+    let metadata = learnt.metadata.as_ref().filter(|_| configured.is_none());
+    let named = metadata.into_iter().flat_map(|it| [it.token_endpoint(), it.mtls_token_endpoint()]).flatten();
+    section.client_auth == Some(ClientAuthName::ClientCredentials)
+        && configured
+            .into_iter()
+            .chain(named)
+            .filter_map(|address| Endpoint::parse(address, visit.reach.schemes).ok())
+            .any(|endpoint| endpoint.to_string() == place)
 }
 
 type Verdict = Result<VerifiedToken, VerifyError>;
