@@ -9,7 +9,7 @@ use verifier_core::error::{Rejection, Unavailable, UnavailableReason};
 use verifier_core::revocation::Touched;
 use verifier_core::single_flight::Departure;
 use verifier_core::time::{Instant, Now};
-use verifier_core::transport::Limits;
+use verifier_core::transport::{Limits, TransportError};
 use verifier_core::upstream::{Outcome, RetryCause};
 
 use crate::answers::{Record, Status};
@@ -33,8 +33,8 @@ impl Inner {
         if let Some(record) = previous.as_ref().filter(|record| self.will_do(record, question, not_before)) {
             return Ok(Arc::clone(record));
         }
-        if let Some(why) = self.answers.refusal(&question.key, question.arrival) {
-            return Err(why);
+        if let Some(record) = self.answers.refusal(&question.key, question.arrival) {
+            return Ok(record);
         }
         let permit = self.upstream.enter(question.priority, None).await?;
         let asked = match self.approach().await {
@@ -210,6 +210,8 @@ impl Inner {
                         Err(why) => (RetryCause::of_status(response.status().as_u16()), why),
                     }
                 }
+                // As with one that is too deep: it was answered, and so are others.
+                Err(TransportError::BodyTooLarge) => return Ok(self.judge(Reading::Oversized)?),
                 Err(error) => (RetryCause::of_transport(error), error.into()),
             };
             match failure.reason() {

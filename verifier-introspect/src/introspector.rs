@@ -274,9 +274,9 @@ impl Introspector {
                 Status::Refused(_) => {}
             }
         }
-        match self.0.answers.refusal(&key, arrival) {
-            Some(why) => Look::Refused { why },
-            None => Look::Ask { known },
+        match self.0.answers.refusal(&key, arrival).map(|record| record.status.clone()) {
+            Some(Status::Refused(why)) => Look::Refused { why },
+            _ => Look::Ask { known },
         }
     }
 

@@ -236,15 +236,22 @@ async fn all_else_is_no_answer_and_not_kept() {
 #[tokio::test]
 async fn a_malformed_member_of_a_signed_answer_is_held_against_its_token_alone() {
     let (desk, _) = desk();
-    let answer = json!({"token_introspection": {"active": true, "exp": "soon"}});
-    desk.server.spoil_signed_answers(Some(Flaw::Claims(answer)));
-    let token = desk.issue().token;
-    for _ in 0..2 {
-        assert_eq!(desk.verify(&token).await.err(), Some(unavailable(U::UnreadableAnswer)));
-        assert_eq!(desk.calls(), 1, "remembered for a moment");
+    let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
+    for members in [json!({"exp": "soon"}), json!({"ext": deep}), json!({"ext": "x".repeat(80_000)})] {
+        let mut answer = members;
+        answer["active"] = json!(true);
+        desk.server.spoil_signed_answers(Some(Flaw::Claims(json!({ "token_introspection": answer }))));
+        let token = desk.issue().token;
+        let before = desk.calls();
+        for _ in 0..2 {
+            assert_eq!(desk.verify(&token).await.err(), Some(unavailable(U::UnreadableAnswer)));
+            assert_eq!(desk.calls(), before + 1, "remembered for a moment");
+        }
+        desk.server.spoil_signed_answers(None);
+        assert!(desk.verify(&desk.issue().token).await.is_ok());
+        let upstream = desk.introspector.health(desk.clock.now()).upstream.unwrap();
+        assert_eq!((upstream.breaker, upstream.consecutive_failures), (BreakerHealth::Closed, 0));
     }
-    desk.server.spoil_signed_answers(None);
-    assert!(desk.verify(&desk.issue().token).await.is_ok());
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ async fn every_method_works_by_configuration_with_every_strategy() {
             Auth::SecretJwt,
             None,
         ),
+        // The identifier in the form is all that a public client has.
+        ("client_auth = 'none'\nclient_id = 'me'", Auth::Tls, None),
         ("client_auth = 'private_key_jwt'\nclient_id = 'me'\nclient_key = KEY", Auth::PrivateKeyJwt, None),
         (
             "client_auth = 'private_key_jwt'\nclient_id = 'me'\nclient_key = KEY\nclient_key_id = 'k1'\n\

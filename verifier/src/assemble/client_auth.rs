@@ -175,13 +175,16 @@ impl IntrospectionSection {
         }
         Ok(match method {
             Name::None => {
-                if self.client_id.is_some() || self.client_secret.is_some() {
+                if self.client_secret.is_some() {
                     return Err(ConfigError::invalid(
                         "introspection.client_auth",
-                        "\"none\" contradicts client_id or client_secret, which would not be sent",
+                        "\"none\" contradicts client_secret, which would not be sent",
                     ));
                 }
-                ClientAuth::None
+                match &self.client_id {
+                    Some(_) => ClientAuth::Public { client_id: self.id()? },
+                    None => ClientAuth::None,
+                }
             }
             Name::ClientSecretBasic | Name::ClientSecretBasicRaw => ClientAuth::Basic {
                 client_id: self.id()?,
