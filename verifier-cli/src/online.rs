@@ -17,7 +17,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use verifier::config::{OpaqueTokens, StrategyName};
 use verifier::core::runtime::Runtime as _;
 use verifier::core::time::{Clock as _, SystemClock};
-use verifier::core::token::MAX_TOKEN_LEN;
+use verifier::core::token::{AccessToken, MAX_TOKEN_LEN, Shape};
 use verifier::http::IoThread;
 use verifier::{Reach, VerifierConfig};
 use zeroize::Zeroizing;
@@ -112,7 +112,7 @@ async fn visit_all(
         let found = "no configured issuer would judge this token, so nobody was asked about it";
         let finding = Finding::problem(Id::TokenIssuerDiffers, found)
             .expected(finding::foreign_list(config.issuer.iter().map(|section| &section.issuer)))
-            .means("its iss is none of these, byte for byte; or it is opaque, and no issuer has opaque = \"introspect\"");
+            .means("its iss is none of these, byte for byte, or can't be read; or it is opaque, and no issuer has opaque = \"introspect\"");
         let _ = out.send(Message::Found(Box::new(finding)));
     }
     for (n, (section, reach)) in config.issuer.iter().zip(reaches).enumerate() {
@@ -138,8 +138,15 @@ fn whose(config: &VerifierConfig, reaches: &[Option<Reach>], token: &str) -> Opt
             };
             reaches.iter().position(own)
         }
+        // What can't be read may be anybody's.
+        None if is_no_opaque(token) => None,
         None => config.issuer.iter().position(|section| section.opaque == Some(OpaqueTokens::Introspect)),
     }
+}
+
+/// Whether a token has the form of a JWT, though not all of it may be readable.
+fn is_no_opaque(token: &str) -> bool {
+    AccessToken::new(token, MAX_TOKEN_LEN).is_ok_and(|token| !matches!(token.shape(), Ok(Shape::Opaque)))
 }
 
 /// What was found so far, and how the command will end.

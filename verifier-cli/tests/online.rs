@@ -451,6 +451,19 @@ fn an_endpoint_that_calls_everything_active_is_told() {
     site.check().problem("everything_active");
 }
 
+/// One that reads JWTs and checks no signature.
+#[test]
+fn an_endpoint_that_calls_every_jwt_active_is_told() {
+    let site = Site::new("introspection");
+    let answer = json!({ "active": true, "aud": DEFAULT_AUDIENCE }).to_string();
+    let answer = Fault::Status(200, answer).then(Fault::ContentType("application/json".into()));
+    site.server.faults().next_good(Endpoint::Introspection, 1);
+    site.server.faults().next(Endpoint::Introspection, 1, answer);
+    let ran = site.check();
+    assert!(text(&ran.problem("everything_active"), "found").contains("a JWT"), "{}", ran.out);
+    ran.only("credentials_accepted");
+}
+
 #[test]
 fn clocks_that_differ_are_told_in_seconds() {
     for (date, direction) in
@@ -672,5 +685,99 @@ fn without_online_nobody_is_asked() {
     assert_eq!(site.server.counts().discovery + site.server.counts().introspection, 0);
     for args in [&["--json"][..], &["--token", "-"][..], &["--within", "3s"][..]] {
         assert_eq!(offline(args).0, Some(3), "{args:?} goes with --online alone");
+    }
+}
+
+/// It may be anybody's: the service sends it nowhere either, where there are several issuers.
+#[test]
+fn a_jwt_that_cannot_be_read_is_sent_to_nobody() {
+    let (one, mut other) = (Site::new("jwks"), Site::new("introspection"));
+    other.issuer["opaque"] = json!("introspect");
+    let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
+    let jwt = one.server.forge(TokenRequest::new()).claim("ext", deep).sign(&one.server.signing_key());
+    let ran = run(&one.file(&[&one.issuer, &other.issuer]), &["--json", "--token", "-"], Some(&jwt));
+    ran.problem("token_issuer_differs");
+    assert_eq!(other.server.counts().introspection, 2, "the two made-up ones");
+    let ran = other.check_token(&jwt);
+    assert_eq!(other.server.counts().introspection, 4, "{}", ran.out);
+    assert_eq!(ran.status, 1, "{}", ran.out);
+}
+
+#[test]
+fn an_endpoint_is_not_blamed_for_opaque_tokens_that_are_refused_here() {
+    let mut site = Site::new("introspection");
+    site.issuer["opaque"] = json!("refuse");
+    let ran = site.check();
+    ran.only("credentials_accepted");
+    assert_eq!((ran.status, ran.problems()), (0, vec![]), "{}", ran.out);
+}
+
+#[test]
+fn who_answers_for_jwts_alone_goes_with_hybrid() {
+    let site = Site::new("hybrid");
+    site.server.faults().next(Endpoint::Introspection, 1, Fault::Status(400, "{}".into()));
+    let ran = site.check();
+    ran.only("opaque_not_introspectable");
+    ran.only("jwt_introspectable");
+    assert_eq!((ran.status, ran.problems()), (0, vec![]), "{}", ran.out);
+}
+
+#[test]
+fn signed_answers_are_checked_with_the_keys_that_are_configured() {
+    let mut site = Site::of("hybrid", AuthorizationServer::builder().signs_answers(Algorithm::ES256));
+    site.issuer["introspection"]["signed_answers"] = json!({ "algorithm": "ES256" });
+    site.issuer["introspection"]["endpoint"] = json!(site.server.introspection_endpoint());
+    site.issuer["keys"] = json!({ "url": site.server.jwks_uri() });
+    site.server.faults().on(Endpoint::Discovery, Fault::Status(404, String::new()));
+    let ran = site.check();
+    ran.only("credentials_accepted");
+    assert_eq!((ran.status, ran.problems()), (0, vec![]), "{}", ran.out);
+}
+
+#[test]
+fn answers_that_are_not_signed_as_demanded_are_told() {
+    let mut site = Site::new("hybrid");
+    site.issuer["introspection"]["signed_answers"] = json!({ "algorithm": "ES256" });
+    let ran = site.check();
+    let found = ran.problem("answers_not_signed");
+    assert!(text(&found, "found").contains("answer_not_signed"), "{found}");
+    assert!(text(&found, "do").contains("introspection_signed_response_alg"), "{found}");
+    assert!(!ran.ids().contains(&"unreadable_answer".to_owned()), "{}", ran.out);
+    assert_eq!(ran.status, 1);
+}
+
+#[test]
+fn a_token_endpoint_that_is_not_there_is_called_so() {
+    let mut site = Site::new("introspection");
+    site.issuer["introspection"]["client_auth"] = json!("client_credentials");
+    site.server.faults().on(Endpoint::Token, Fault::Status(404, String::new()));
+    let ran = site.check();
+    let found = ran.problem("introspection_missing");
+    assert!(text(&found, "found").contains("no token to ask with was granted at"), "{found}");
+    assert!(text(&found, "do").contains("token_endpoint"), "{found}");
+}
+
+/// Some servers want a key of their own in the query of an address.
+#[test]
+fn queries_of_addresses_are_not_printed() {
+    for status in [200, 307, 404, 503] {
+        let mut site = Site::new("hybrid");
+        let with_key = |url: String| json!(format!("{url}?key=canary"));
+        site.issuer["keys"] = json!({ "url": with_key(site.server.jwks_uri()) });
+        site.issuer["introspection"]["endpoint"] = with_key(site.server.introspection_endpoint());
+        if status != 200 {
+            for endpoint in [Endpoint::Jwks, Endpoint::Introspection] {
+                site.server.faults().on(endpoint, Fault::Status(status, String::new()));
+            }
+        }
+        for args in [&["--json"][..], &[][..]] {
+            let ran = run(&site.file(&[&site.issuer]), args, None);
+            assert!(!ran.out.contains("canary") && !ran.err.contains("canary"), "{status} {}", ran.out);
+        }
+        site.issuer["keys"]["url"] = json!("https://idp.example.test:1/keys?key=canary");
+        site.issuer["introspection"]["endpoint"] = json!("https://idp.example.test:1/introspect?key=canary");
+        site.issuer["connect"] = json!({ "https://idp.example.test:1": "http://127.0.0.1:1" });
+        let ran = site.check();
+        assert!(!ran.out.contains("canary") && !ran.err.contains("canary"), "{}", ran.out);
     }
 }

@@ -58,7 +58,8 @@ impl std::error::Error for TransportError {}
 /// Sends one request. Follows no redirect, retries nothing, takes no proxy from the process environment.
 #[async_trait]
 pub trait HttpTransport: fmt::Debug + Send + Sync + 'static {
-    /// The response, whatever its status, with its whole body.
+    /// The response, whatever its status, with its whole body. An error's (400 and above) may be left out where it is
+    /// larger than [`Limits::body`]: its status says enough.
     ///
     /// # Errors
     /// [`TransportError`], when there is no whole response inside `limits`.

@@ -84,7 +84,11 @@ impl HttpTransport for ReqwestTransport {
                 .execute(request)
                 .await
                 .map_err(|error| failure::before_head(&error, attempt.pooled()))?;
-            let body = read_body(&mut response, limits.body).await?;
+            let body = match read_body(&mut response, limits.body).await {
+                // The status says it all; of its page nobody wants to read a part.
+                Err(TransportError::BodyTooLarge) if response.status().as_u16() >= 400 => Bytes::new(),
+                read => read?,
+            };
             let mut whole = Response::new(body);
             *whole.status_mut() = response.status();
             *whole.version_mut() = response.version();

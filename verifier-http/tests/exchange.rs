@@ -222,6 +222,13 @@ async fn an_announced_flood_is_refused_unread() {
 }
 
 #[tokio::test]
+async fn of_an_error_with_too_large_a_page_the_status_is_left() {
+    let server = Server::start(vec![vec![Say(b"HTTP/1.1 503 Away\r\ncontent-length: 1025\r\n\r\n"), Hold]]);
+    let response = get(&transport(), &server.url("/")).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.body().len()), (503, 0));
+}
+
+#[tokio::test]
 async fn an_endless_body_is_refused() {
     for (head, chunk) in [
         (&b"HTTP/1.1 200 OK\r\n\r\n"[..], &b"more and more"[..]),

@@ -251,14 +251,22 @@ impl HybridVerifier {
         for facts in std::iter::once(judged.facts()).chain(judged.answer()) {
             self.not_revoked(facts.identity(), token)?;
         }
-        let freshness = self.config.freshness.tightened_by(request.freshness);
-        match judged.evidence().revocation.as_of() {
-            None => Err(UnavailableReason::NoRevocationSource.into()),
-            Some(as_of) if request.arrival.since(as_of) > freshness => {
-                Err(UnavailableReason::TooStale.into())
+        let terms = Terms::new(&self.config, request.arrival, request.freshness);
+        let (as_of, up_to) = match judged.evidence().revocation {
+            RevocationBasis::Active { as_of, .. } => (as_of, terms.freshness),
+            RevocationBasis::Stale { as_of, .. } => {
+                // Whoever else allows it: here the configuration of this verifier decides.
+                (as_of, terms.stale.ok_or(UnavailableReason::TooStale)?)
             }
-            Some(_) => Ok(judged),
+            _ => return Err(UnavailableReason::NoRevocationSource.into()),
+        };
+        if request.arrival.since(as_of) > up_to {
+            return Err(UnavailableReason::TooStale.into());
         }
+        if matches!(judged.evidence().revocation, RevocationBasis::Stale { .. }) {
+            self.alarm_of_stale();
+        }
+        Ok(judged)
     }
 
     fn not_revoked(&self, who: &Identity, token: Digest) -> Result<(), VerifyError> {

@@ -165,12 +165,9 @@ impl Answers {
     }
 
     /// The server's refusal to answer for a token, if there was one a short while ago.
-    pub(crate) fn refusal(&self, key: &Key, now: Now) -> Option<Unavailable> {
+    pub(crate) fn refusal(&self, key: &Key, now: Now) -> Option<Arc<Record>> {
         let record = self.segments.as_ref()?.negative.get(key)?;
-        match record.status {
-            Status::Refused(unavailable) if record.is_kept(now) => Some(unavailable),
-            _ => None,
-        }
+        (matches!(record.status, Status::Refused(_)) && record.is_kept(now)).then_some(record)
     }
 
     /// Keeps a record unless a newer one is there.

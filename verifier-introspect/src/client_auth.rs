@@ -28,6 +28,12 @@ pub use self::settings::{Assertion, AssertionAudience, ClientCredentials};
 pub enum ClientAuth {
     /// Nothing is sent: for an endpoint that the network protects.
     None,
+    /// A public client (RFC 6749 §2.1): its identifier is in the form, and nothing proves it. For an endpoint that the
+    /// network protects, and that wants to know whom it answers.
+    Public {
+        /// The client's identifier.
+        client_id: String,
+    },
     /// `client_secret_basic` (RFC 6749 §2.3.1).
     Basic {
         /// The client's identifier.
@@ -121,6 +127,7 @@ impl ClientAuth {
             | Self::Post { client_id, .. }
             | Self::SecretJwt { client_id, .. }
             | Self::PrivateKeyJwt { client_id, .. }
+            | Self::Public { client_id }
             | Self::Tls { client_id } => Some(client_id),
             Self::ClientCredentials(grant) => grant.client_auth.client_id(),
         }
@@ -142,7 +149,7 @@ impl ClientAuth {
             Self::PrivateKeyJwt { .. } => "private_key_jwt",
             Self::Tls { .. } => "tls_client_auth",
             Self::ClientCredentials(_) => "client_credentials",
-            Self::None => "none",
+            Self::None | Self::Public { .. } => "none",
             Self::Basic { .. } => "client_secret_basic",
             Self::Post { .. } => "client_secret_post",
             Self::Bearer { .. } => "bearer",

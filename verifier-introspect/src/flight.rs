@@ -9,12 +9,13 @@ use verifier_core::error::{Rejection, Unavailable, UnavailableReason};
 use verifier_core::revocation::Touched;
 use verifier_core::single_flight::Departure;
 use verifier_core::time::{Instant, Now};
-use verifier_core::transport::Limits;
+use verifier_core::transport::{Limits, TransportError};
 use verifier_core::upstream::{Outcome, RetryCause};
 
 use crate::answers::{Record, Status};
 use crate::client_auth::{Aim, Presented};
 use crate::introspector::{Inner, Question};
+use crate::not_got::NotGot;
 use crate::response::{self, Reading};
 use crate::retention::is_fresh;
 
@@ -32,8 +33,8 @@ impl Inner {
         if let Some(record) = previous.as_ref().filter(|record| self.will_do(record, question, not_before)) {
             return Ok(Arc::clone(record));
         }
-        if let Some(why) = self.answers.refusal(&question.key, question.arrival) {
-            return Err(why);
+        if let Some(record) = self.answers.refusal(&question.key, question.arrival) {
+            return Ok(record);
         }
         let permit = self.upstream.enter(question.priority, None).await?;
         let asked = match self.approach().await {
@@ -58,8 +59,10 @@ impl Inner {
                 });
                 answered
             }
-            Err(Failed { why, stage }) => {
-                permit.report(Outcome::Failed(why));
+            Err(Failed { why, stage, counts }) => {
+                if counts {
+                    permit.report(Outcome::Failed(why));
+                }
                 match stage {
                     Stage::Credentials => self.events.no_credentials(self.rules.issuer(), why, now),
                     Stage::Call => self.events.failed(self.rules.issuer(), why, now),
@@ -145,15 +148,29 @@ impl Inner {
 
     /// Whatever may have to be asked for before the question can be put: it must not make the answer look old.
     async fn approach(&self) -> Result<(Uri, Presented), Failed> {
-        let uri = self.place.find().await?;
-        let presented = self.present(&uri).await?;
+        let uri = self.place.find().await.map_err(|shared| Failed::at(Stage::Call, shared.into()))?;
+        let presented = self.present(&uri, None).await?;
         Ok((uri, presented))
     }
 
-    async fn present(&self, uri: &Uri) -> Result<Presented, Failed> {
+    async fn present(&self, uri: &Uri, refused: Option<&Presented>) -> Result<Presented, Failed> {
         let aim = Aim { issuer: self.rules.issuer(), endpoint: uri, now: self.env.clock.now().wall };
-        let presented = self.credentials.present(&aim).await;
-        presented.map_err(|why| Failed { why, stage: Stage::Credentials })
+        let presented = self.credentials.present(&aim, refused).await;
+        presented.map_err(|not| Failed::at(Stage::Credentials, not))
+    }
+
+    /// What to try after a refusal. If there is nothing, the refusal stands: what it was about, the credentials or this
+    /// one token, nobody knows, and a token that makes a server refuse must not make an outage of it.
+    async fn present_instead(
+        &self,
+        uri: &Uri,
+        refused: &Presented,
+        refusal: Unavailable,
+    ) -> Result<Presented, Failed> {
+        self.present(uri, Some(refused)).await.map_err(|Failed { why, .. }| {
+            self.events.no_credentials(self.rules.issuer(), why, self.env.clock.now().monotonic);
+            refusal.into()
+        })
     }
 
     /// The attempts of one call, all within its total time.
@@ -171,7 +188,7 @@ impl Inner {
         loop {
             let presented = match next.take() {
                 Some(presented) => presented,
-                None => self.present(uri).await?, // anew: an assertion is good for one attempt
+                None => self.present(uri, None).await?, // anew: an assertion is good for one attempt
             };
             let request = self.form.request(uri, question.token.borrow().as_str(), &presented);
             let left = deadline.since(self.env.clock.now().monotonic);
@@ -193,6 +210,8 @@ impl Inner {
                         Err(why) => (RetryCause::of_status(response.status().as_u16()), why),
                     }
                 }
+                // As with one that is too deep: it was answered, and so are others.
+                Err(TransportError::BodyTooLarge) => return Ok(self.judge(Reading::Oversized)?),
                 Err(error) => (RetryCause::of_transport(error), error.into()),
             };
             match failure.reason() {
@@ -201,6 +220,7 @@ impl Inner {
                     if !renewed && self.credentials.renewed_since(&presented) =>
                 {
                     renewed = true;
+                    next = Some(self.present_instead(uri, &presented, failure).await?);
                     continue;
                 }
                 _ => {}
@@ -241,6 +261,14 @@ impl Inner {
 struct Failed {
     why: Unavailable,
     stage: Stage,
+    /// Whether it is for this flight to hold it against the server.
+    counts: bool,
+}
+
+impl Failed {
+    const fn at(stage: Stage, NotGot { why, counts }: NotGot) -> Self {
+        Self { why, stage, counts }
+    }
 }
 
 enum Stage {
@@ -251,6 +279,6 @@ enum Stage {
 
 impl From<Unavailable> for Failed {
     fn from(why: Unavailable) -> Self {
-        Self { why, stage: Stage::Call }
+        Self { why, stage: Stage::Call, counts: true }
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use verifier_core::error::{Rejection, Unavailable, UnavailableReason};
 use verifier_core::evidence::Strategy;
-use verifier_core::health::Health;
+use verifier_core::health::{Health, HealthNote};
 use verifier_core::identity::Identity;
 use verifier_core::policy::IssuerRules;
 use verifier_core::revocation::RevocationLog;
@@ -216,7 +216,7 @@ impl Introspector {
             return Asked::Ready(Ok(()));
         }
         Asked::Pending(Box::pin(async move {
-            self.before(deadline, Box::pin(self.0.place.find())).await?.map(drop)
+            self.before(deadline, Box::pin(self.0.place.find())).await?.map(drop).map_err(|shared| shared.why)
         }))
     }
 
@@ -231,6 +231,10 @@ impl Introspector {
         }
         health.upstream = Some(upstream);
         health.notes = self.0.events.notes();
+        let refused = HealthNote::CredentialsRefused;
+        if self.0.credentials.are_refused() && !health.notes.contains(&refused) {
+            health.notes.push(refused);
+        }
         health
     }
 
@@ -270,9 +274,9 @@ impl Introspector {
                 Status::Refused(_) => {}
             }
         }
-        match self.0.answers.refusal(&key, arrival) {
-            Some(why) => Look::Refused { why },
-            None => Look::Ask { known },
+        match self.0.answers.refusal(&key, arrival).map(|record| record.status.clone()) {
+            Some(Status::Refused(why)) => Look::Refused { why },
+            _ => Look::Ask { known },
         }
     }
 

@@ -8,6 +8,7 @@ mod encode;
 mod events;
 mod flight;
 pub mod introspector;
+mod not_got;
 mod place;
 mod request;
 pub mod response;

@@ -14,6 +14,7 @@ use verifier_core::single_flight::{SingleFlight, Ticket};
 use verifier_core::time::Instant;
 
 use crate::config::BuildError;
+use crate::not_got::Shared;
 
 /// Where the address of the endpoint comes from.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ impl Wanted {
     }
 }
 
-type Found = Result<Uri, Unavailable>;
+type Found = Result<Uri, Shared>;
 
 /// The address, once it is known.
 #[derive(Clone)]
@@ -112,7 +113,7 @@ impl Place {
             Box::pin(async move {
                 departure.leave();
                 let Some(search) = &inner.search else {
-                    return Err(UnavailableReason::Misconfigured.into());
+                    return Err(Unavailable::new(UnavailableReason::Misconfigured).into());
                 };
                 let uri = search.ask().await?;
                 Ok(inner.known.get_or_init(|| uri).clone())
@@ -122,7 +123,7 @@ impl Place {
 }
 
 impl Search {
-    async fn ask(&self) -> Found {
+    async fn ask(&self) -> Result<Uri, Unavailable> {
         let misconfigured = || Unavailable::new(UnavailableReason::Misconfigured);
         let metadata = self.discovery.metadata().await?;
         let text = self.wanted.among(&metadata).ok_or_else(misconfigured)?;

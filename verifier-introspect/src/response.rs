@@ -16,7 +16,7 @@ pub enum Reading {
     Active(Object),
     /// Not active. Other members are not looked at (RFC 7662 §2.2: there should be none).
     Inactive,
-    /// An object, larger or deeper than is read: what this token's claims are, and no trouble for others.
+    /// An answer, larger or deeper than is read: what this token's claims are, and no trouble for others.
     Oversized,
 }
 

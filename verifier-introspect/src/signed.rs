@@ -108,7 +108,8 @@ impl SignedReader {
     /// For any status but 200 those of [`response::read`], since errors are plain (RFC 7662 §2.3). Else
     /// [`Unavailable`], because: `AnswerNotSigned`, plain JSON; `AnswerEncrypted`; `AnswerNotTrusted`, not signed by this
     /// issuer, with this algorithm, for us, as an answer, by now; `TooStale`, signed before it was asked for;
-    /// `UnreadableAnswer`, no JWT, or one without an answer; `KeysNotLoaded`, `KeysStale`, `KeysUnconfirmed`.
+    /// `UnreadableAnswer`, no JWT, or one without an answer (of one that is too large nothing is said here, as of any
+    /// [`Reading::Oversized`]); `KeysNotLoaded`, `KeysStale`, `KeysUnconfirmed`.
     pub(crate) async fn read(
         &self,
         response: &Response<Bytes>,
@@ -131,10 +132,16 @@ impl SignedReader {
         }
         let unreadable = || Unavailable::new(UnavailableReason::UnreadableAnswer);
         let text = std::str::from_utf8(response.body().trim_ascii_end()).map_err(|_| unreadable())?;
-        let text = AccessToken::new(text, MAX_TOKEN_LEN).map_err(|_| unreadable())?;
+        let text = match AccessToken::new(text, MAX_TOKEN_LEN) {
+            Ok(text) => text,
+            // What a token's client can blow up is held against that token.
+            Err(Rejection::TokenTooLarge) => return Ok(Reading::Oversized),
+            Err(_) => return Err(unreadable()),
+        };
         let jwt = UnverifiedJwt::parse(&text).map_err(malformed)?;
         let authentic = self.authentic(jwt, clock, deadline).await?;
-        let claims = authentic.claims_of_type(TYPE).map_err(|_| unreadable())?;
+        // The issuer speaks the protocol; the claims of this one token are deeper, or more, than is read.
+        let Ok(claims) = authentic.claims_of_type(TYPE) else { return Ok(Reading::Oversized) };
         let answer = self.answer(&claims, asked.wall, clock.now().wall)?;
         response::reading(answer).ok_or_else(unreadable)
     }

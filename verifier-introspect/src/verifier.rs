@@ -2,6 +2,7 @@
 //! freshness.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use verifier_core::error::{Rejection, Unavailable, UnavailableReason};
 use verifier_core::evidence::{Evidence, RevocationBasis, StatusSource, Strategy};
@@ -12,7 +13,7 @@ use verifier_core::revocation::RevocationList;
 use verifier_core::time::{Instant, Now, WallTime};
 use verifier_core::verifier::{Asked, Judged, TokenVerifier, Verdict, VerifyRequest};
 
-use crate::answers::{Record, Status};
+use crate::answers::{Key, Record, Status};
 use crate::introspector::{Introspector, Look};
 
 /// Asks the issuer about every token, opaque or JWT, and judges the answer under a policy. No signature is checked here.
@@ -21,6 +22,7 @@ pub struct IntrospectionVerifier {
     introspector: Introspector,
     policy: ValidationPolicy,
     revocations: Option<Arc<dyn RevocationList>>,
+    stale_allowance: Option<Duration>,
     nobody: Identity,
 }
 
@@ -28,7 +30,7 @@ impl IntrospectionVerifier {
     /// Over `introspector`, under `policy` unless a request brings its own.
     pub fn new(introspector: Introspector, policy: ValidationPolicy) -> Self {
         let nobody = Identity::new(introspector.issuer(), None, None, None, None, None);
-        Self { introspector, policy, revocations: None, nobody }
+        Self { introspector, policy, revocations: None, stale_allowance: None, nobody }
     }
 
     /// The same, heeding a list of revocations: by the token's text before anybody is asked, by the identity in the
@@ -36,6 +38,14 @@ impl IntrospectionVerifier {
     #[must_use]
     pub fn with_revocations(self, list: Arc<dyn RevocationList>) -> Self {
         Self { revocations: Some(list), ..self }
+    }
+
+    /// The same, accepting a token that was last known active, up to this age of that knowledge, while the server fails:
+    /// not when it answers, or our own limits shed the call, and within what the request demands. Answers are kept for
+    /// so long only if the introspector's [`stale_allowance`](crate::IntrospectionConfig::stale_allowance) says so, too.
+    #[must_use]
+    pub fn with_stale_allowance(self, up_to: Duration) -> Self {
+        Self { stale_allowance: Some(up_to), ..self }
     }
 
     /// What it asks.
@@ -69,6 +79,25 @@ impl IntrospectionVerifier {
         Ok(Judged::new(Arc::clone(facts), evidence))
     }
 
+    /// What was last known of a token whose server fails to tell, if that may stand in.
+    fn stale(&self, key: &Key, request: &VerifyRequest<'_>, why: Unavailable, now: WallTime) -> Verdict {
+        let up_to = self.stale_allowance.filter(|_| why.is_server_failure());
+        let up_to = up_to.map(|up_to| request.freshness.tighten(up_to));
+        let last = self.introspector.0.answers.latest(key, request.arrival);
+        let (Some(up_to), Some(record)) = (up_to, last) else { return Err(why.into()) };
+        let is_known = matches!(record.status, Status::Active(_))
+            && !record.is_touched(self.introspector.log(), None, key.token)
+            && request.arrival.since(record.as_of) <= up_to;
+        if !is_known {
+            return Err(why.into());
+        }
+        let judged = self.judge(&record, request, now, true)?;
+        let mut evidence = *judged.evidence();
+        evidence.revocation =
+            RevocationBasis::Stale { as_of: record.as_of, source: StatusSource::Introspection };
+        Ok(judged.with_evidence(evidence))
+    }
+
     fn is_revoked(&self, who: &Identity, request: &VerifyRequest<'_>) -> bool {
         self.revocations.as_ref().is_some_and(|list| list.revokes(who, request.token.digest()).is_some())
     }
@@ -93,11 +122,15 @@ impl TokenVerifier for IntrospectionVerifier {
         if self.is_revoked(&self.nobody, request) {
             return Asked::Ready(Err(Rejection::Revoked.into()));
         }
+        let key = question.key;
         Asked::Pending(Box::pin(async move {
-            let record = self.introspector.ask(question, request.deadline).await?;
+            let asked = self.introspector.ask(question, request.deadline).await;
             // A token may have come to its end meanwhile.
             let now = self.introspector.0.env.clock.now().wall.max(arrival.wall);
-            self.judge(&record, request, now, false)
+            match asked {
+                Ok(record) => self.judge(&record, request, now, false),
+                Err(why) => self.stale(&key, request, why, now),
+            }
         }))
     }
 

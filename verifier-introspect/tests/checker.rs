@@ -10,10 +10,12 @@ use support::{ASKED, Desk, Held, secs};
 use verifier_core::error::{Rejection, UnavailableReason as U};
 use verifier_core::evidence::StatusSource;
 use verifier_core::health::HealthNote;
-use verifier_core::revocation::{RevocationChecker, RevocationStatus};
+use verifier_core::revocation::{RevocationChecker, RevocationQuery, RevocationStatus};
 use verifier_core::time::Clock;
+use verifier_core::token::{AccessToken, DEFAULT_MAX_TOKEN_LEN};
+use verifier_core::verifier::VerifyRequest;
 use verifier_introspect::AnswerFreshness;
-use verifier_testkit::{Fault, Gate, IssuedToken, TokenRequest};
+use verifier_testkit::{Answer, Fault, Gate, IssuedToken, TokenRequest};
 
 fn jwt(desk: &Desk) -> IssuedToken {
     desk.server.issue(TokenRequest::new().subject("alice").jwt())
@@ -169,4 +171,25 @@ async fn a_server_that_calls_all_valid_tokens_inactive_is_noticed() {
         desk.verify(&format!("junk-{n}")).await.unwrap_err();
     }
     assert_eq!(notes(), []);
+}
+
+/// Who looked before another was told, and asks after him, learns what the other was told, and no more.
+#[tokio::test]
+async fn what_is_said_of_a_token_now_is_not_undone_by_who_comes_late() {
+    let desk = Desk::with(|config| config.stale_allowance = secs(600));
+    let issued = jwt(&desk);
+    desk.status(&issued, secs(60)).await.unwrap();
+    desk.clock.advance(secs(100));
+    let answer = Answer::new(200, r#"{"active":true,"exp":"1"}"#).header("content-type", "application/json");
+    desk.server.override_answer_about(&issued.token, answer);
+    let token = AccessToken::new(&issued.token, DEFAULT_MAX_TOKEN_LEN).unwrap();
+    let request = VerifyRequest::new(&token, desk.clock.now());
+    let who = support::identity(desk.server.issuer(), &issued);
+    let query = RevocationQuery::new(&request, &who, secs(60), Some(issued.expires_at));
+    let late = desk.introspector.status(&query);
+    let first = desk.status(&issued, secs(60)).await.unwrap_err();
+    assert_eq!((first.why.reason(), first.last.is_none()), (U::UnreadableAnswer, true));
+    let late = late.await.unwrap_err();
+    assert_eq!((late.why.reason(), late.last.is_none()), (U::UnreadableAnswer, true));
+    assert_eq!(desk.calls(), 2);
 }

@@ -377,3 +377,103 @@ async fn waiting_for_a_token_makes_no_answer_look_older() {
     // Dated by when the question left, not by when it was clear that there would be one.
     assert_eq!(verdict.unwrap().evidence().revocation.as_of(), Some(desk.clock.now()));
 }
+
+fn upstream(desk: &Desk) -> verifier_core::upstream::UpstreamHealth {
+    desk.verifier.health(desk.clock.now()).upstream.unwrap()
+}
+
+/// Anybody can send a token that some firewall answers with a 403.
+#[tokio::test]
+async fn what_serves_is_not_thrown_away_for_want_of_another() {
+    let desk = desk();
+    assert_eq!(fresh(&desk).await, "verified");
+    desk.clock.advance(secs(30));
+    desk.server.faults().on(Endpoint::Token, Fault::Status(500, String::new()));
+    for n in 0..20 {
+        desk.server.faults().next(ASKED, 1, Fault::Status(403, String::new()));
+        let code = desk.code(&format!("odd-{n}")).await;
+        assert!(["server_error", "credentials_refused"].contains(&code), "{code}");
+    }
+    assert_eq!(grants(&desk), 2, "another is tried for, and not each time");
+    assert_eq!(upstream(&desk).breaker, BreakerHealth::Closed);
+    assert_eq!(fresh(&desk).await, "verified", "by the token that is there");
+    // If it was the token after all, another comes as soon as it can be had.
+    desk.server.disable_client("me");
+    desk.server.enable_client("me");
+    desk.server.faults().clear_all();
+    desk.clock.advance(secs(5));
+    desk.server.faults().next(ASKED, 1, Fault::Status(401, String::new()));
+    assert_eq!(fresh(&desk).await, "verified");
+    assert_eq!(grants(&desk), 3);
+}
+
+#[tokio::test]
+async fn a_failure_that_many_wait_for_counts_once() {
+    let desk = desk();
+    let gate = Held(Gate::new());
+    let failing =
+        Fault::Then(Box::new(Fault::Delay(gate.0.clone())), Box::new(Fault::Status(500, String::new())));
+    desk.server.faults().next(Endpoint::Token, 1, failing);
+    let tokens: Vec<_> = (0..20).map(|_| desk.issue()).collect();
+    let waiting = futures::future::join_all(tokens.iter().map(|issued| desk.code(&issued.token)));
+    let later = async {
+        asked(&desk, 1).await;
+        while upstream(&desk).in_flight < 20 {
+            tokio::task::yield_now().await;
+        }
+        gate.0.open();
+    };
+    let (codes, ()) = futures::future::join(waiting, later).await;
+    assert!(codes.iter().all(|code| *code == "server_error"), "{codes:?}");
+    assert_eq!((grants(&desk), upstream(&desk).consecutive_failures), (1, 1));
+    assert_eq!(fresh(&desk).await, "verified", "the door is open");
+}
+
+/// Refusals, renewals and questions at once: nobody hangs, and the token endpoint sees a handful of calls.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_refusals_is_no_stampede() {
+    let desk = desk();
+    assert_eq!(fresh(&desk).await, "verified");
+    desk.clock.advance(secs(85)); // due for renewal, too
+    desk.server.faults().on(ASKED, Fault::every_other(Fault::Status(401, String::new())));
+    for round in 1..=5 {
+        let tokens: Vec<_> = (0..60).map(|_| desk.issue()).collect();
+        let codes = futures::future::join_all(tokens.iter().map(|issued| desk.code(&issued.token))).await;
+        assert!(
+            codes.iter().all(|code| ["verified", "credentials_refused"].contains(code)),
+            "{round}: {codes:?}"
+        );
+        assert!(grants(&desk) <= 1 + round, "{round}: {}", grants(&desk));
+        desk.clock.advance(secs(10));
+    }
+    desk.server.faults().clear_all();
+    assert_eq!(fresh(&desk).await, "verified");
+    assert_eq!(upstream(&desk).breaker, BreakerHealth::Closed);
+    assert_eq!(desk.introspector.in_flight(), 0);
+}
+
+/// A renewal ahead of time has nobody who waits for it and would be told.
+#[tokio::test]
+async fn a_client_that_gets_no_more_tokens_shows_while_the_last_one_serves() {
+    let desk = desk();
+    let notes = || desk.verifier.health(desk.clock.now()).notes;
+    assert_eq!(fresh(&desk).await, "verified");
+    desk.clock.advance(secs(80));
+    desk.server.faults().next(Endpoint::Token, 1, Fault::Status(401, String::new()));
+    assert_eq!(fresh(&desk).await, "verified");
+    asked(&desk, 2).await;
+    for _ in 0..2_000 {
+        if !notes().is_empty() {
+            break;
+        }
+        assert_eq!(fresh(&desk).await, "verified");
+    }
+    assert_eq!(notes(), [HealthNote::CredentialsRefused]);
+    assert_eq!(fresh(&desk).await, "verified", "that the old one is taken says nothing of the next");
+    assert_eq!(notes(), [HealthNote::CredentialsRefused]);
+    let old = shown(&desk);
+    desk.clock.advance(secs(5));
+    assert_eq!(fresh(&desk).await, "verified");
+    renewed(&desk, &old).await;
+    assert_eq!(notes(), []);
+}

@@ -93,6 +93,7 @@ fn desk_of(
     let settings = |config: &mut IntrospectionConfig| {
         config.signed_answers = Some(signed);
         config.upstream.retries = 0; // nobody moves the clock on while a call rests
+        config.limits.body = 1024 * 1024;
     };
     let desk = Desk::of(server, auth, settings, |_| Arc::new(transport()));
     keys.read(&desk.server);
@@ -235,15 +236,22 @@ async fn all_else_is_no_answer_and_not_kept() {
 #[tokio::test]
 async fn a_malformed_member_of_a_signed_answer_is_held_against_its_token_alone() {
     let (desk, _) = desk();
-    let answer = json!({"token_introspection": {"active": true, "exp": "soon"}});
-    desk.server.spoil_signed_answers(Some(Flaw::Claims(answer)));
-    let token = desk.issue().token;
-    for _ in 0..2 {
-        assert_eq!(desk.verify(&token).await.err(), Some(unavailable(U::UnreadableAnswer)));
-        assert_eq!(desk.calls(), 1, "remembered for a moment");
+    let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
+    for members in [json!({"exp": "soon"}), json!({"ext": deep}), json!({"ext": "x".repeat(80_000)})] {
+        let mut answer = members;
+        answer["active"] = json!(true);
+        desk.server.spoil_signed_answers(Some(Flaw::Claims(json!({ "token_introspection": answer }))));
+        let token = desk.issue().token;
+        let before = desk.calls();
+        for _ in 0..2 {
+            assert_eq!(desk.verify(&token).await.err(), Some(unavailable(U::UnreadableAnswer)));
+            assert_eq!(desk.calls(), before + 1, "remembered for a moment");
+        }
+        desk.server.spoil_signed_answers(None);
+        assert!(desk.verify(&desk.issue().token).await.is_ok());
+        let upstream = desk.introspector.health(desk.clock.now()).upstream.unwrap();
+        assert_eq!((upstream.breaker, upstream.consecutive_failures), (BreakerHealth::Closed, 0));
     }
-    desk.server.spoil_signed_answers(None);
-    assert!(desk.verify(&desk.issue().token).await.is_ok());
 }
 
 #[tokio::test]
@@ -461,4 +469,28 @@ async fn a_token_that_is_a_jwt_is_asked_about_just_the_same() {
     let (desk, _) = desk();
     let jwt = desk.server.issue(TokenRequest::new().subject("bob").jwt());
     assert_eq!(desk.verify(&jwt.token).await.unwrap().subject(), Some("bob"));
+}
+
+/// As in a plain answer: what a token's client, or its user, can write into it doesn't make an outage.
+#[tokio::test]
+async fn an_answer_that_is_too_much_is_held_against_its_token_alone() {
+    let deep = (0..20).fold(json!(1), |inner, _| json!([inner]));
+    let many: Vec<u32> = (0..3_000).collect();
+    let long = "x".repeat(50_000);
+    let longer = "x".repeat(200_000);
+    for extra in [deep, json!(many), json!(long), json!(longer)] {
+        let (desk, _) = desk();
+        let answer = json!({"token_introspection": {"active": true, "ext": extra}});
+        let size = answer.to_string().len();
+        desk.server.spoil_signed_answers(Some(Flaw::Claims(answer)));
+        for n in 0..20 {
+            let token = format!("odd-{n}");
+            for _ in 0..2 {
+                assert_eq!(desk.verify(&token).await.err(), Some(unavailable(U::UnreadableAnswer)), "{size}");
+            }
+            assert_eq!(desk.calls(), n + 1, "{size}: remembered for a moment");
+        }
+        desk.server.spoil_signed_answers(None);
+        assert!(desk.verify(&desk.issue().token).await.is_ok(), "{size}");
+    }
 }

@@ -6,7 +6,9 @@ mod stage;
 
 use stage::{Stage, code};
 use verifier::{ConfigError, VerifierConfig};
-use verifier_testkit::{Algorithm, Client, IntrospectionAuth as Auth, SigningKey, TokenRequest};
+use verifier_testkit::{
+    Algorithm, Client, Endpoint, Fault, Gate, IntrospectionAuth as Auth, SigningKey, TokenRequest,
+};
 
 const SECRET: &str = "canary: a secret that is long enough for HS256";
 
@@ -39,6 +41,8 @@ async fn every_method_works_by_configuration_with_every_strategy() {
             Auth::SecretJwt,
             None,
         ),
+        // The identifier in the form is all that a public client has.
+        ("client_auth = 'none'\nclient_id = 'me'", Auth::Tls, None),
         ("client_auth = 'private_key_jwt'\nclient_id = 'me'\nclient_key = KEY", Auth::PrivateKeyJwt, None),
         (
             "client_auth = 'private_key_jwt'\nclient_id = 'me'\nclient_key = KEY\nclient_key_id = 'k1'\n\
@@ -107,6 +111,7 @@ async fn contradictions_name_the_key_and_the_method() {
     let rows: &[(String, &str, &[&str])] = &[
         (format!("{BASIC}client_key = KEY"), "client_key", &["client_secret_basic", "leave one out"]),
         (format!("{BASIC}client_key_id = 'k'"), "client_key_id", &["client_secret_basic"]),
+        (format!("client_auth = 'bearer'\n{BASIC}"), "client_id", &["bearer", "leave one out"]),
         (
             format!("{BASIC}client_assertion_algorithm = 'RS256'"),
             "client_assertion_algorithm",
@@ -200,6 +205,30 @@ async fn contradictions_name_the_key_and_the_method() {
     let error = VerifierConfig::from_toml(&plain).unwrap().build_with(&stage.backends()).unwrap_err();
     assert_eq!(error.key_path(), "issuer[0].introspection.client_auth");
     assert!(error.to_string().contains("plain http"), "{error}");
+    // Nor is it where the issuer alone is asked by TLS, and the address at which we are to be known isn't.
+    let tls = format!("{TLS}client_certificate = CERT\nclient_key = KEY\n");
+    let grant = tls.replace("client_auth = 'tls_client_auth'", "client_auth = 'client_credentials'");
+    for (top, lines, key) in [
+        ("", format!("{tls}endpoint = 'HTTP://as.example/introspect'"), "client_auth"),
+        (
+            "connect = { 'https://as.example' = 'http://127.0.0.1:1' }",
+            format!("{tls}endpoint = 'https://as.example/introspect'"),
+            "client_auth",
+        ),
+        (
+            "",
+            format!(
+                "{grant}{INNER}client_auth = 'tls_client_auth'\ntoken_endpoint = 'http://as.example/token'"
+            ),
+            "client_credentials.client_auth",
+        ),
+    ] {
+        let plain = section(&stage, "https://as.example", &lines)
+            .replace("audience", &format!("danger_allow_http = true\n{top}\naudience"));
+        let error = VerifierConfig::from_toml(&plain).unwrap().build_with(&stage.backends()).unwrap_err();
+        assert_eq!(error.key_path(), format!("issuer[0].introspection.{key}"), "{error}");
+        assert!(error.to_string().contains("plain http"), "{error}");
+    }
     // Literals are refused wherever a secret may stand.
     for key in ["client_key", "client_certificate"] {
         let toml = section(&stage, "https://as.example", &format!("{BASIC}{key} = 'canary'"));
@@ -211,4 +240,28 @@ async fn contradictions_name_the_key_and_the_method() {
     );
     let config = VerifierConfig::from_toml(&section(&stage, "https://as.example", &toml)).unwrap();
     assert!(!format!("{config:?}").contains("canary"), "{config:?}");
+}
+
+/// One call failed, however many wait for it.
+#[tokio::test]
+async fn one_failed_discovery_opens_no_breaker() {
+    let stage = Stage::new();
+    let server = stage.server();
+    let verifier = stage.build(&stage.section(&server, "introspection"));
+    let gate = Gate::new();
+    let failing =
+        Fault::Then(Box::new(Fault::Delay(gate.clone())), Box::new(Fault::Status(500, String::new())));
+    server.faults().next(Endpoint::Discovery, 1, failing);
+    let tokens: Vec<_> = (0..20).map(|_| server.issue(TokenRequest::new().opaque()).token).collect();
+    let waiting = futures::future::join_all(tokens.iter().map(|token| verifier.verify(token)));
+    let later = async {
+        while verifier.health().upstream.unwrap().in_flight < 20 {
+            tokio::task::yield_now().await;
+        }
+        gate.open();
+    };
+    let (verdicts, ()) = futures::future::join(waiting, later).await;
+    assert!(verdicts.iter().all(|verdict| code(verdict) == "server_error"), "{verdicts:?}");
+    assert_eq!(verifier.health().upstream.unwrap().consecutive_failures, 1);
+    assert_eq!(code(&verifier.verify(&tokens[0]).await), "verified", "the door is open");
 }

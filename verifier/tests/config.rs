@@ -521,9 +521,9 @@ fn contradictions_in_the_introspection_section_name_both_values() {
             &["client_auth"],
         ),
         (
-            introspection("client_auth = 'none'\nclient_id = 'api'"),
+            introspection("client_auth = 'none'\nclient_id = 'api'\nclient_secret = { file = '/nowhere' }"),
             "issuer[0].introspection.client_auth",
-            &["none", "client_id"],
+            &["none", "client_secret"],
         ),
         (
             introspection("client_id = 'api'\nclient_secret = { env = 'NO_SUCH_VARIABLE_77' }"),

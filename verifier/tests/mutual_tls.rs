@@ -12,6 +12,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use verifier::VerifierConfig;
+use verifier::core::transport::Limits;
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -118,11 +119,20 @@ async fn exchange(lines: &str, known: bool) -> (Result<(), &'static str>, Vec<St
          ca_file = {ca}\n[issuer.introspection]\ntimeout = '20s'\nconnect_timeout = '20s'\nclient_id = 'me'\n\
          client_certificate = {{ file = {chain} }}\nclient_key = {{ file = {key} }}\n{lines}"
     );
-    let verifier = VerifierConfig::from_toml(&toml).unwrap().build().unwrap();
+    let config = VerifierConfig::from_toml(&toml).unwrap();
+    let verifier = config.build().unwrap();
     let within = std::time::Duration::from_secs(60);
     let verdict = verifier.request("opaque-token").within(within).verify().await;
     let heard = |heard: &Heard| heard.lock().unwrap().clone();
-    (verdict.map(drop).map_err(|error| error.code()), heard(&at_issuer), heard(&at_mutual))
+    let heard = (heard(&at_issuer), heard(&at_mutual));
+    // Who looks at the server with the section's eyes shows the certificate where questions are asked, nowhere else.
+    let reach = config.issuer[0].reach().unwrap();
+    for (transport, shows) in [(&reach.asking, known), (&reach.transport, false)] {
+        let request = http::Request::post(format!("{mutual}/introspect")).body(bytes::Bytes::new()).unwrap();
+        let limits = Limits { connect: within, total: within, body: 10_000 };
+        assert_eq!(transport.send(request, limits).await.is_ok(), shows);
+    }
+    (verdict.map(drop).map_err(|error| error.code()), heard.0, heard.1)
 }
 
 #[tokio::test]

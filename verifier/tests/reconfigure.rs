@@ -195,6 +195,57 @@ async fn what_was_revoked_stays_revoked_and_a_handle_keeps_its_policy() {
 }
 
 #[tokio::test]
+async fn what_is_revoked_while_its_issuer_is_away_is_revoked_when_it_is_back() {
+    for strategy in STRATEGIES {
+        let stage = Stage::new();
+        let (server, other) = (stage.server(), stage.server());
+        let own = stage.section(&server, strategy);
+        let verifier = stage.build(&own);
+        let (issued, good) = (server.issue(TokenRequest::new()), fresh(&server));
+        assert_eq!(code(&verifier.verify(&issued.token).await), "verified");
+        let event = RevocationEvent::Token {
+            issuer: server.issuer().to_owned(),
+            jwt_id: issued.jti.clone(),
+            expires_at: Some(issued.expires_at),
+        };
+        let gate = Gate::new();
+        for endpoint in [Endpoint::Introspection, Endpoint::Jwks] {
+            server.faults().next(endpoint, 1, Fault::Delay(gate.clone()));
+        }
+        stage.clock.advance(Duration::from_secs(90));
+        // One asks by the configuration that goes, if he has to, and must not bring back what is revoked meanwhile.
+        let (pending, ()) = join(verifier.verify(&issued.token), async {
+            put(&verifier, &stage.section(&other, "jwks")).await.unwrap();
+            verifier.revoke(&event).unwrap();
+            gate.open();
+        })
+        .await;
+        assert!(
+            code(&pending) == "revoked" || (strategy == "jwks" && code(&pending) == "verified"),
+            "{strategy}: {}",
+            code(&pending)
+        );
+        assert_ne!(code(&verifier.verify(&issued.token).await), "verified", "{strategy}");
+        put(&verifier, &own).await.unwrap();
+        assert_eq!(stage::rejected(verifier.verify(&issued.token).await), Rejection::Revoked, "{strategy}");
+        assert_eq!(code(&verifier.verify(&good).await), "verified", "{strategy}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_configuration_that_went() {
+    for strategy in STRATEGIES {
+        let stage = Stage::new();
+        let (server, other) = (stage.server(), stage.server());
+        let verifier = stage.verifier(&server, strategy);
+        assert_eq!(code(&verifier.verify(&fresh(&server)).await), "verified");
+        let gone = Arc::downgrade(&verifier.backend());
+        put(&verifier, &stage.section(&other, "jwks")).await.unwrap();
+        assert!(gone.upgrade().is_none(), "{strategy}");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_file_that_was_read_once_counts_as_part_of_the_section() {
     let stage = Stage::new();
     let server = stage.server();
@@ -211,6 +262,74 @@ async fn a_secret_file_that_was_read_once_counts_as_part_of_the_section() {
     assert_eq!(put(&verifier, &toml).await.unwrap().kept.len(), 1);
     std::fs::write(&file, "another secret of thirty-two octets").unwrap();
     assert_eq!(put(&verifier, &toml).await.unwrap().built.len(), 1);
+}
+
+/// A certificate and its key are read once, too; a key that signs assertions is read again when it changes.
+#[tokio::test]
+async fn a_renewed_client_certificate_counts_as_part_of_the_section() {
+    let stage = Stage::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let renew = || {
+        let own = rcgen::generate_simple_self_signed(vec!["me".to_owned()]).unwrap();
+        std::fs::write(path("cert"), own.cert.pem()).unwrap();
+        std::fs::write(path("key"), own.signing_key.serialize_pem()).unwrap();
+        own.cert.pem()
+    };
+    let toml = |lines: &str| {
+        format!(
+            "[[issuer]]\nissuer = 'https://as.example'\nstrategy = 'introspection'\nprofile = 'generic'\n\
+             audience = 'a'\nca_file = {:?}\n[issuer.introspection]\nendpoint = 'https://as.example/i'\n\
+             client_id = 'me'\nclient_key = {{ file = {:?} }}\n{lines}",
+            path("ca").display().to_string(),
+            path("key").display().to_string()
+        )
+    };
+    std::fs::write(path("ca"), renew()).unwrap();
+    let tls = toml(&format!(
+        "client_auth = 'tls_client_auth'\nclient_certificate = {{ file = {:?} }}\n",
+        path("cert").display().to_string()
+    ));
+    let verifier = VerifierConfig::from_toml(&tls).unwrap().build().unwrap();
+    assert_eq!(put(&verifier, &tls).await.unwrap().kept.len(), 1);
+    renew();
+    assert_eq!(put(&verifier, &tls).await.unwrap().built.len(), 1);
+    assert_eq!(put(&verifier, &tls).await.unwrap().kept.len(), 1);
+    // Half of a renewal: the key is there, its certificate isn't yet. What is in force stays.
+    let old = std::fs::read(path("cert")).unwrap();
+    renew();
+    std::fs::write(path("cert"), old).unwrap();
+    let error = put(&verifier, &tls).await.unwrap_err().to_string();
+    assert!(error.contains("introspection.client_key"), "{error}");
+
+    let signed = toml("client_auth = 'private_key_jwt'\n");
+    let verifier =
+        stage.build(&signed.replace(&format!("ca_file = {:?}\n", path("ca").display().to_string()), ""));
+    let signed = signed.replace(&format!("ca_file = {:?}\n", path("ca").display().to_string()), "");
+    renew();
+    assert_eq!(put(&verifier, &signed).await.unwrap().kept.len(), 1);
+}
+
+/// As a shell's `<(get-secret)` gives it: it can be read once, and belongs to whoever needs the secret.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_secret_from_a_pipe_is_read_by_nobody_else() {
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+
+    let stage = Stage::new();
+    let server = stage.server();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(b"a secret of thirty-two characters").unwrap();
+    drop(writer);
+    let toml = format!(
+        "[[issuer]]\nissuer = {:?}\nstrategy = \"jwks\"\nprofile = \"at+jwt\"\naudience = \"a\"\n[issuer.keys]\n\
+         algorithms = [\"HS256\"]\nsecret = {{ file = \"/proc/self/fd/{}\" }}\n",
+        server.issuer(),
+        reader.as_raw_fd()
+    );
+    let verifier = stage.build(&toml);
+    assert_eq!(put(&verifier, &toml).await.unwrap().kept.len(), 1);
 }
 
 #[tokio::test]

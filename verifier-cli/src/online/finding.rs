@@ -82,6 +82,8 @@ names! {
     EverythingActive = "everything_active",
     /// The endpoint refuses to answer for a made-up opaque token.
     OpaqueNotIntrospectable = "opaque_not_introspectable",
+    /// Its answers are not signed as it is demanded.
+    AnswersNotSigned = "answers_not_signed",
     /// The endpoint answers for JWTs.
     JwtIntrospectable = "jwt_introspectable",
     /// It refuses to.

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use verifier::config::{IssuerConfig, RevocationSection, StrategyName};
+use verifier::config::{IssuerConfig, RevocationSection, SignedAnswersSection, StrategyName};
 use verifier::core::error::UnavailableReason;
 use verifier::core::metadata::Metadata;
 use verifier::core::transport::HttpTransport;
-use verifier::{Backends, Reach, Verifier, VerifierConfig};
+use verifier::{Backends, Reach, VerifiedToken, Verifier, VerifierConfig, VerifyError};
 
 use super::finding::{Finding, Id, Severity};
 use super::keys::Published;
@@ -40,6 +40,26 @@ pub(super) struct Learnt {
     pub(super) jwts: Answered,
 }
 
+impl Learnt {
+    /// What an answer of the introspection endpoint says of it, whatever it says of the token. A later one, about a real
+    /// token, says more than one about a made-up one.
+    pub(super) fn hear(&mut self, verdict: &Result<VerifiedToken, VerifyError>, is_jwt: bool) {
+        let answered = match verdict {
+            Ok(_) | Err(VerifyError::Rejected(_)) => Answered::Yes,
+            Err(VerifyError::Unavailable(why)) if why.reason() == UnavailableReason::RefusedByServer => {
+                Answered::No
+            }
+            _ => return,
+        };
+        if answered == Answered::Yes {
+            self.credentials = Answered::Yes;
+        }
+        if is_jwt {
+            self.jwts = answered;
+        }
+    }
+}
+
 /// Whether a server does something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Answered {
@@ -57,7 +77,7 @@ pub(super) async fn visit(
     token: Option<&str>,
     out: Sender<Message>,
 ) {
-    let polite = Arc::new(Polite::new(Arc::clone(&reach.transport)));
+    let polite = Arc::new(Polite::new(Arc::clone(&reach.transport), Arc::clone(&reach.asking)));
     let (told, plain) = (HashSet::new(), HashSet::new());
     let mut visit = Visit { config, section, reach, polite, out, told, plain };
     let mut learnt = metadata::ask(&mut visit).await;
@@ -231,8 +251,19 @@ impl Visit<'_> {
 
     /// The verifier that this section would make with another strategy; `None` where it can't.
     pub(super) fn verifier(&self, strategy: &StrategyName) -> Option<Verifier> {
+        self.build(as_strategy(self.section, strategy)?)
+    }
+
+    /// One that asks about every token, also about those that the section refuses unasked.
+    pub(super) fn asker(&self) -> Option<Verifier> {
+        let mut section = as_strategy(self.section, &StrategyName::Introspection)?;
+        section.opaque = None;
+        self.build(section)
+    }
+
+    fn build(&self, section: IssuerConfig) -> Option<Verifier> {
         let mut config = self.config.clone();
-        config.issuer = vec![as_strategy(self.section, strategy)?];
+        config.issuer = vec![section];
         let transport: Arc<dyn HttpTransport> = Arc::clone(&self.polite) as _;
         config.build_with(&Backends::new().transport(transport)).ok()
     }
@@ -245,6 +276,10 @@ fn as_strategy(section: &IssuerConfig, strategy: &StrategyName) -> Option<Issuer
     section.connect.clear();
     section.ca_file = None;
     section.proxy = None;
+    if let Some(asked) = section.introspection.as_mut().filter(|asked| asked.client_certificate.is_some()) {
+        // The transport shows it.
+        (asked.client_certificate, asked.client_key) = (None, None);
+    }
     if section.strategy == *strategy {
         return Some(section);
     }
@@ -255,10 +290,11 @@ fn as_strategy(section: &IssuerConfig, strategy: &StrategyName) -> Option<Issuer
             section.opaque = None;
         }
         StrategyName::Introspection | StrategyName::Hybrid => {
-            section.introspection.as_ref()?;
+            let signed = section.introspection.as_ref()?.signed_answers.as_ref();
+            let checks_answers = signed.is_some_and(|signed| *signed != SignedAnswersSection::Switch(false));
             section.opaque = None;
             if *strategy == StrategyName::Introspection {
-                section.keys = None;
+                section.keys = section.keys.filter(|_| checks_answers);
                 section.verified_tokens = None;
                 section.types = None;
                 let mut revocation = RevocationSection::default();
@@ -295,6 +331,20 @@ mod tests {
         assert_eq!(origin_of("https://IdP.example:443/a?b"), "https://idp.example");
         assert_eq!(origin_of("http://127.0.0.1:8080/x"), "http://127.0.0.1:8080");
         assert!(is_loopback("http://127.0.0.1:1") && !is_loopback("http://idp.example"));
+    }
+
+    #[test]
+    fn a_certificate_is_left_to_the_transport() {
+        let text = "[[issuer]]\nissuer = \"https://idp.example\"\nstrategy = \"hybrid\"\nprofile = \"at+jwt\"\naudience = \"a\"\n\
+                    [issuer.introspection]\nclient_id = \"me\"\nclient_auth = \"tls_client_auth\"\n\
+                    client_certificate = { env = \"CERTIFICATE\" }\nclient_key = { env = \"KEY\" }\n";
+        let config = VerifierConfig::from_toml(text).unwrap();
+        for strategy in [StrategyName::Introspection, StrategyName::Hybrid] {
+            let mut other = VerifierConfig::default();
+            other.issuer = vec![as_strategy(&config.issuer[0], &strategy).unwrap()];
+            let transport = Arc::new(verifier_testkit::doubles::ScriptedTransport::new());
+            other.build_with(&Backends::new().transport(transport)).unwrap();
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ const KNOWN_ERRORS: [&str; 8] = [
 #[derive(Debug)]
 pub(super) struct Polite {
     inner: Arc<dyn HttpTransport>,
+    /// For questions about tokens.
+    asking: Arc<dyn HttpTransport>,
     memory: Mutex<Memory>,
 }
 
@@ -70,8 +72,8 @@ impl Exchange {
 }
 
 impl Polite {
-    pub(super) fn new(inner: Arc<dyn HttpTransport>) -> Self {
-        Self { inner, memory: Mutex::default() }
+    pub(super) fn new(inner: Arc<dyn HttpTransport>, asking: Arc<dyn HttpTransport>) -> Self {
+        Self { inner, asking, memory: Mutex::default() }
     }
 
     /// The last question about a token, since the last call.
@@ -116,7 +118,8 @@ impl HttpTransport for Polite {
             }
             return known;
         }
-        let outcome = self.inner.send(request, limits).await;
+        let way = if is_document { &self.inner } else { &self.asking };
+        let outcome = way.send(request, limits).await;
         let now = SystemClock.now().wall.unix_seconds();
         let mut memory = self.memory();
         match &outcome {
@@ -187,13 +190,25 @@ mod tests {
         for step in steps {
             script.then(step);
         }
-        (Arc::clone(&script), Polite::new(script))
+        (Arc::clone(&script), Polite::new(Arc::clone(&script) as _, script))
     }
 
     fn send(polite: &Polite, method: Method, address: &str) -> Result<Response<Bytes>, TransportError> {
         let request = Request::builder().method(method).uri(address).body(Bytes::new()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(polite.send(request, LIMITS))
+    }
+
+    #[test]
+    fn documents_and_questions_go_their_own_ways() {
+        let [documents, questions] = [(); 2].map(|()| Arc::new(ScriptedTransport::new()));
+        documents.then(Step::json("{}"));
+        questions.then(Step::json("{}"));
+        let polite = Polite::new(Arc::clone(&documents) as _, Arc::clone(&questions) as _);
+        send(&polite, Method::GET, "https://a/x").unwrap();
+        assert_eq!((documents.sends(), questions.sends()), (1, 0));
+        send(&polite, Method::POST, "https://a/x").unwrap();
+        assert_eq!((documents.sends(), questions.sends()), (1, 1));
     }
 
     #[test]

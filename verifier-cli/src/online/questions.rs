@@ -4,9 +4,10 @@
 use std::hash::{BuildHasher as _, RandomState};
 
 use verifier::config::{ClientAuthName, IntrospectionSection, StrategyName};
+use verifier::core::endpoint::Endpoint;
 use verifier::core::error::UnavailableReason;
 use verifier::core::time::{Clock as _, SystemClock};
-use verifier::{Rejection, VerifyError};
+use verifier::{Rejection, VerifiedToken, VerifyError};
 use verifier_testkit::{Algorithm, SigningKey, TokenForge};
 
 use super::finding::{Finding, Id, Severity, foreign, foreign_list};
@@ -22,7 +23,7 @@ pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &mut Learnt) {
         visit.tell(Finding::warning(Id::NotAsked, found));
         return;
     }
-    let Some(verifier) = visit.verifier(&StrategyName::Introspection) else {
+    let Some(verifier) = visit.asker() else {
         let found = "the introspection endpoint was not asked: this section makes no verifier of strategy introspection";
         visit.tell(Finding::ok(Id::NotAsked, found));
         return;
@@ -39,19 +40,15 @@ pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &mut Learnt) {
     let exchange = visit.polite.take_exchange();
     let answer = exchange.as_ref().map(Exchange::answer).unwrap_or_default();
     let place = exchange.map(|it| it.place).or(address).unwrap_or_default();
+    // Where the token is got that we ask with, if we came no further.
+    let granting = is_token_endpoint(visit, learnt, &section, &place);
+    let what = if granting { "the token endpoint" } else { "the introspection endpoint" };
     learnt.credentials = Answered::Yes;
-    match outcome {
+    match &outcome {
         Err(VerifyError::Rejected(Rejection::Inactive)) => {
             visit.tell(accepted(&section, &place));
         }
-        Ok(_) | Err(VerifyError::Rejected(_)) => visit.tell(
-            Finding::problem(
-                Id::EverythingActive,
-                format!("{place} calls a made-up token active that nobody ever issued"),
-            )
-            .means("whoever makes up a token is let in: this is no authorization server to rely on, or a test double")
-            .remedy("check introspection.endpoint"),
-        ),
+        Ok(_) | Err(VerifyError::Rejected(_)) => visit.tell(everything_active(&place, "a made-up token")),
         Err(VerifyError::Unavailable(why)) => {
             learnt.credentials = Answered::Unknown;
             match why.reason() {
@@ -67,12 +64,20 @@ pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &mut Learnt) {
                     )
                     .means("whether it takes our credentials can't be said; opaque tokens that it doesn't know are unavailable (503) instead of rejected"),
                 ),
+                UnavailableReason::Misconfigured if granting => {
+                    visit.tell(no_grant(&place, &answer, needed));
+                    return;
+                }
                 UnavailableReason::Misconfigured => {
                     visit.tell(missing(&place, learnt, &answer, needed));
                     return;
                 }
+                _ if section.signed_answers.is_some() && is_about_signatures(why.reason()) => {
+                    visit.tell(not_signed(why.reason(), &place, needed));
+                    return;
+                }
                 other => {
-                    visit.failed(other, "the introspection endpoint", &place, needed);
+                    visit.failed(other, what, &place, needed);
                     return;
                 }
             }
@@ -83,13 +88,77 @@ pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &mut Learnt) {
         }
     }
 
-    learnt.jwts = match verifier.verify(&made_up_jwt(&visit.section.issuer)).await {
-        Ok(_) | Err(VerifyError::Rejected(_)) => Answered::Yes,
-        Err(VerifyError::Unavailable(why)) if why.reason() == UnavailableReason::RefusedByServer => {
-            Answered::No
+    let inactive = |outcome: &Verdict| matches!(outcome, Err(VerifyError::Rejected(Rejection::Inactive)));
+    let active =
+        |outcome: &Verdict| matches!(outcome, Ok(_) | Err(VerifyError::Rejected(_))) && !inactive(outcome);
+    let of_jwt = verifier.verify(&made_up_jwt(visit.reach.rules.issuer())).await;
+    if visit.polite.take_exchange().is_some() {
+        learnt.hear(&of_jwt, true);
+        if active(&of_jwt) && !active(&outcome) {
+            visit.tell(everything_active(&place, "a JWT"));
         }
-        Err(_) => Answered::Unknown,
-    };
+    }
+}
+
+fn is_token_endpoint(
+    visit: &Visit<'_>,
+    learnt: &Learnt,
+    section: &IntrospectionSection,
+    place: &str,
+) -> bool {
+    let configured = section.client_credentials.as_ref().and_then(|grant| grant.token_endpoint.as_deref());
+    let metadata = learnt.metadata.as_ref().filter(|_| configured.is_none());
+    let named = metadata.into_iter().flat_map(|it| [it.token_endpoint(), it.mtls_token_endpoint()]).flatten();
+    section.client_auth == Some(ClientAuthName::ClientCredentials)
+        && configured
+            .into_iter()
+            .chain(named)
+            .filter_map(|address| Endpoint::parse(address, visit.reach.schemes).ok())
+            .any(|endpoint| endpoint.to_string() == place)
+}
+
+type Verdict = Result<VerifiedToken, VerifyError>;
+
+fn everything_active(place: &str, what: &str) -> Finding {
+    Finding::problem(Id::EverythingActive, format!("{place} calls {what} active that nobody ever issued"))
+        .means("whoever makes up a token is let in: this is no authorization server to rely on, or a test double")
+        .remedy("check introspection.endpoint")
+}
+
+/// Whether this says something of how answers are signed, or of the keys that check them.
+const fn is_about_signatures(why: UnavailableReason) -> bool {
+    matches!(
+        why,
+        UnavailableReason::AnswerNotSigned
+            | UnavailableReason::AnswerEncrypted
+            | UnavailableReason::AnswerNotTrusted
+            | UnavailableReason::TooStale
+            | UnavailableReason::KeysNotLoaded
+            | UnavailableReason::KeysStale
+            | UnavailableReason::KeysUnconfirmed
+    )
+}
+
+fn not_signed(why: UnavailableReason, place: &str, needed: bool) -> Finding {
+    let severity = if needed { Severity::Problem } else { Severity::Warning };
+    let found =
+        format!("what {place} answers is not signed as introspection.signed_answers demands: {}", why.code());
+    Finding::new(Id::AnswersNotSigned, severity, found)
+        .means("no answer is believed: every token that is asked about is unavailable (503)")
+        .remedy(
+            "compare the algorithm with the client's introspection_signed_response_alg at the server, and the audience \
+             with what it calls us; see what was found about its keys; or leave signed_answers out",
+        )
+}
+
+fn no_grant(place: &str, answer: &str, needed: bool) -> Finding {
+    let severity = if needed { Severity::Problem } else { Severity::Warning };
+    Finding::new(Id::IntrospectionMissing, severity, format!("no token to ask with was granted at {place} ({answer})"))
+        .means("no token can be asked about: every one is unavailable (503)")
+        .remedy(
+            "check token_endpoint, scope and parameters in introspection.client_credentials, and that this client may \
+             use the grant client_credentials",
+        )
 }
 
 fn accepted(section: &IntrospectionSection, place: &str) -> Finding {

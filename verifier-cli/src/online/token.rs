@@ -5,7 +5,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use verifier::config::{OneOrMany, StrategyName};
-use verifier::core::error::UnavailableReason;
 use verifier::core::header::JoseHeader;
 use verifier::core::json::{Json, JsonLimits, Number, Object};
 use verifier::core::time::{Clock as _, SystemClock};
@@ -79,10 +78,12 @@ pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &mut Learnt, token: &str)
     let claimed = Claimed::of(token);
     let is_jwt =
         AccessToken::new(token, MAX_TOKEN_LEN).is_ok_and(|token| matches!(token.shape(), Ok(Shape::Jwt(_))));
-    let foreign_issuer = claimed
-        .as_ref()
-        .and_then(Claimed::issuer)
-        .is_some_and(|iss| !visit.reach.rules.names().any(|name| &**name == iss));
+    let other = |iss: &str| !visit.reach.rules.names().any(|name| &**name == iss);
+    // A JWT that can't be read may be anybody's.
+    let foreign_issuer = match &claimed {
+        Some(claimed) => claimed.issuer().is_some_and(other),
+        None => is_jwt,
+    };
     let mut by = Vec::new();
     let all = [
         ("jwks", StrategyName::Jwks),
@@ -97,23 +98,15 @@ pub(super) async fn ask(visit: &mut Visit<'_>, learnt: &mut Learnt, token: &str)
             continue;
         }
         if let Some(verifier) = visit.verifier(&strategy) {
-            by.push((name, strategy, verifier.verify(token).await));
-        }
-    }
-    let verdicts = Verdicts { claimed, is_jwt, by };
-    // A real token says more about JWTs than a made-up one.
-    if is_jwt {
-        match verdicts.of(&StrategyName::Introspection) {
-            Some(Ok(_) | Err(VerifyError::Rejected(_))) => learnt.jwts = Answered::Yes,
-            Some(Err(VerifyError::Unavailable(why)))
-                if why.reason() == UnavailableReason::RefusedByServer =>
-            {
-                learnt.jwts = Answered::No;
+            let _ = visit.polite.take_exchange();
+            let verdict = verifier.verify(token).await;
+            if strategy == StrategyName::Introspection && visit.polite.take_exchange().is_some() {
+                learnt.hear(&verdict, is_jwt);
             }
-            _ => {}
+            by.push((name, strategy, verdict));
         }
     }
-    verdicts
+    Verdicts { claimed, is_jwt, by }
 }
 
 pub(super) fn say(visit: &Visit<'_>, learnt: &Learnt, verdicts: &Verdicts) {
@@ -265,7 +258,15 @@ fn unknown_key(finding: Finding, visit: &Visit<'_>, learnt: &Learnt, kid: Option
 
 /// Expected against found, where they differ.
 fn compare(visit: &Visit<'_>, verdicts: &Verdicts) {
-    let Some(claimed) = &verdicts.claimed else { return };
+    let Some(claimed) = &verdicts.claimed else {
+        if verdicts.is_jwt {
+            visit.tell(
+                Finding::problem(Id::TokenIssuerDiffers, "the token's claims can't be read, nor whose it is")
+                    .means("they are no JSON object, name a claim twice, or are larger than is read. It was sent to nobody"),
+            );
+        }
+        return;
+    };
     let rules = &visit.reach.rules;
     match claimed.issuer() {
         Some(iss) if rules.names().any(|name| &**name == iss) => {}

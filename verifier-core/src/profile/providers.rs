@@ -95,8 +95,8 @@ impl TokenProfile {
 
     /// ID tokens of Google's service accounts, which their callers use as access tokens: Google's access tokens are
     /// opaque and for its own APIs. Whoever has a Google service account gets one for any audience that he names, so
-    /// who may call has to be decided by `sub`. A user's sign-in, told by its audience and by `nonce` and hashes, is
-    /// refused.
+    /// who may call has to be decided by `sub`. A user's sign-in is refused where its audience is its `azp`, or where it
+    /// has a `nonce` or hashes; from all others the audience rule alone tells it.
     pub fn google_id_token() -> Self {
         Self {
             name: Cow::Borrowed("google-id-token"),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use verifier_core::error::Unavailable;
 use verifier_core::runtime::Env;
 use verifier_core::transport::{HttpTransport, Limits};
 use verifier_core::upstream::Upstream;
@@ -13,6 +12,7 @@ use super::ClientAuth;
 use super::direct::{Aim, Direct, Presented};
 use super::grant::Grant;
 use crate::config::BuildError;
+use crate::not_got::NotGot;
 
 /// What is needed to get a token: that of the introspector.
 pub(crate) struct Surroundings {
@@ -41,11 +41,16 @@ impl Credentials {
         })
     }
 
-    /// What the next request carries.
-    pub(crate) async fn present(&self, aim: &Aim<'_>) -> Result<Presented, Unavailable> {
+    /// What the next request carries, and what it carries after this was refused and is
+    /// [`renewed_since`](Self::renewed_since).
+    pub(crate) async fn present(
+        &self,
+        aim: &Aim<'_>,
+        refused: Option<&Presented>,
+    ) -> Result<Presented, NotGot> {
         match self {
             Self::Direct(direct) => Ok(direct.present(aim)?),
-            Self::Granted(grant) => grant.present().await,
+            Self::Granted(grant) => grant.present(refused).await,
         }
     }
 
@@ -55,6 +60,11 @@ impl Credentials {
             Self::Direct(direct) => direct.renewed_since(refused),
             Self::Granted(grant) => grant.renewed_since(refused),
         }
+    }
+
+    /// Whether we were refused where a token is got: a renewal ahead of time has no caller to tell.
+    pub(crate) fn are_refused(&self) -> bool {
+        matches!(self, Self::Granted(grant) if grant.is_refused())
     }
 
     /// Who asks, as parts of a cache's scope.

@@ -57,11 +57,23 @@ pub(crate) struct Direct {
 #[derive(Debug)]
 enum Method {
     None,
-    Basic { client_id: Box<str>, raw: bool },
-    Post { client_id: Box<str> },
+    Basic {
+        client_id: Box<str>,
+        raw: bool,
+    },
+    Post {
+        client_id: Box<str>,
+    },
     Bearer,
-    Signed { client_id: Box<str>, signing: Signing },
-    Tls { client_id: Box<str> },
+    Signed {
+        client_id: Box<str>,
+        signing: Signing,
+    },
+    /// Known by its name, and by what is none of our business here: a certificate, or nothing.
+    Named {
+        client_id: Box<str>,
+        by: &'static str,
+    },
 }
 
 impl Direct {
@@ -87,7 +99,12 @@ impl Direct {
                 let signing = Signing::new(Signing::PRIVATE_KEY, assertion)?;
                 (Method::Signed { client_id: named(client_id)?, signing }, Some(key))
             }
-            ClientAuth::Tls { client_id } => (Method::Tls { client_id: named(client_id)? }, None),
+            ClientAuth::Public { client_id } => {
+                (Method::Named { client_id: named(client_id)?, by: "public" }, None)
+            }
+            ClientAuth::Tls { client_id } => {
+                (Method::Named { client_id: named(client_id)?, by: "tls_client_auth" }, None)
+            }
             ClientAuth::ClientCredentials(_) => {
                 return Err(SecretError::NotAtTokenEndpoint { method: "client_credentials" });
             }
@@ -125,7 +142,7 @@ impl Direct {
 
     /// What the next request carries.
     pub(crate) fn present(&self, aim: &Aim<'_>) -> Result<Presented, CannotPresent> {
-        if let Method::Tls { client_id } = &self.method {
+        if let Method::Named { client_id, .. } = &self.method {
             let form = vec![("client_id", Secret::new(&**client_id))];
             return Ok(Presented { form, ..Presented::default() });
         }
@@ -133,7 +150,7 @@ impl Direct {
         let secret = held.current()?;
         let mut presented = Presented::default();
         match &self.method {
-            Method::None | Method::Tls { .. } => {}
+            Method::None | Method::Named { .. } => {}
             Method::Basic { client_id, raw } => {
                 presented.authorization = Some(basic(client_id, secret.expose(), *raw)?);
             }
@@ -171,7 +188,7 @@ impl Direct {
             Method::Post { client_id } => ("post", client_id.as_bytes().to_vec()),
             Method::Bearer => ("bearer", self.secret.as_ref().map(Held::name).unwrap_or_default()),
             Method::Signed { client_id, signing } => (signing.method(), client_id.as_bytes().to_vec()),
-            Method::Tls { client_id } => ("tls_client_auth", client_id.as_bytes().to_vec()),
+            Method::Named { client_id, by } => (*by, client_id.as_bytes().to_vec()),
         };
         (method, Zeroizing::new(who))
     }

@@ -17,10 +17,11 @@ use verifier_core::upstream::{RetryCause, Upstream};
 use zeroize::Zeroizing;
 
 use super::credentials::Surroundings;
-use super::direct::{Aim, Direct, Presented};
+use super::direct::{Aim, CannotPresent, Direct, Presented};
 use super::token_response;
 use super::{ClientAuth, ClientCredentials, SecretError};
 use crate::config::BuildError;
+use crate::not_got::{NotGot, Shared};
 use crate::place::{EndpointSource, Place, Wanted};
 use crate::request::{form, post};
 
@@ -31,7 +32,7 @@ pub const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// A token that was got less than this ago is not replaced because a server refuses it: what is refused is not the
 /// token then, and a client that makes the server refuse must not make us fetch a token each time.
 const LEAST_AGE_TO_REPLACE: Duration = Duration::from_secs(10);
-/// Least time between two attempts to renew a token that still serves.
+/// Least time between two attempts to renew a token that still serves; also after one that failed, if it is refused.
 const RENEWAL_REST: Duration = Duration::from_secs(5);
 
 /// Parameters that are ours.
@@ -52,7 +53,7 @@ struct Inner {
     env: Env,
     limits: Limits,
     upstream: Upstream,
-    flights: SingleFlight<(), Result<Arc<Token>, Unavailable>>,
+    flights: SingleFlight<(), Result<Arc<Token>, Shared>>,
     kept: Mutex<Kept>,
 }
 
@@ -61,6 +62,18 @@ struct Kept {
     token: Option<Arc<Token>>,
     /// When it was last tried to renew it.
     tried: Option<Instant>,
+    /// When a token was last asked for in vain.
+    failed: Option<Instant>,
+    /// That time, because the token endpoint refused our credentials.
+    refused: bool,
+    /// The kept token was refused: the next flight gets another, whatever its age.
+    replace: bool,
+}
+
+impl From<CannotPresent> for NotGot {
+    fn from(why: CannotPresent) -> Self {
+        Self { why: why.into(), counts: true }
+    }
 }
 
 struct Token {
@@ -116,11 +129,12 @@ impl Grant {
         })))
     }
 
-    /// A token to present: the one that is kept, or a new one.
-    pub(crate) async fn present(&self) -> Result<Presented, Unavailable> {
-        let token = match self.kept() {
+    /// A token to present: the one that is kept, unless it is the one that was refused, or a new one.
+    pub(crate) async fn present(&self, refused: Option<&Presented>) -> Result<Presented, NotGot> {
+        let refused = refused.and_then(|refused| refused.source.as_ref());
+        let token = match self.kept().filter(|token| Some(&token.secret) != refused) {
             Some(token) => token,
-            None => self.board().await??,
+            None => self.board().await.map_err(Shared::from)??,
         };
         Ok(Presented::bearer(&token.secret)?)
     }
@@ -142,22 +156,27 @@ impl Grant {
         Some(token)
     }
 
-    fn board(&self) -> Ticket<Result<Arc<Token>, Unavailable>> {
+    /// Whether the token endpoint refused our credentials when it was last asked.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.0.kept_lock().refused
+    }
+
+    fn board(&self) -> Ticket<Result<Arc<Token>, Shared>> {
         let inner = Arc::clone(&self.0);
         self.0.flights.fly((), Instant::ORIGIN, move |_| Box::pin(async move { inner.renew().await }))
     }
 
     /// The token was refused: whether another one is to be tried, which is got with the next [`present`](Self::present).
+    /// The refused one goes on serving until another is there: maybe it was the request that was refused.
     pub(crate) fn renewed_since(&self, refused: &Presented) -> bool {
         let now = self.0.env.clock.now();
         let mut kept = self.0.kept_lock();
         match (&kept.token, &refused.source) {
             // The refused one: another is worth a try unless it has only just come.
             (Some(token), Some(refused)) if token.secret == *refused => {
-                let replace = now.since(token.asked) >= LEAST_AGE_TO_REPLACE;
-                if replace {
-                    kept.token = None;
-                }
+                let rested = kept.failed.is_none_or(|failed| now.monotonic.since(failed) >= RENEWAL_REST);
+                let replace = rested && now.since(token.asked) >= LEAST_AGE_TO_REPLACE;
+                kept.replace |= replace;
                 replace
             }
             // Somebody else has seen to it.
@@ -187,20 +206,38 @@ impl Inner {
     }
 
     /// Gets a token and keeps it, unless the flight before this one has just done so.
-    async fn renew(&self) -> Result<Arc<Token>, Unavailable> {
+    async fn renew(&self) -> Result<Arc<Token>, Shared> {
         let now = self.env.clock.now();
-        let kept = self.kept_lock().token.clone();
-        if let Some(token) = kept.filter(|token| token.is_usable(now) && !token.wants_renewal(now)) {
-            return Ok(token);
+        {
+            let kept = self.kept_lock();
+            let serves = |token: &&Arc<Token>| token.is_usable(now) && !token.wants_renewal(now);
+            if let Some(token) = kept.token.as_ref().filter(|_| !kept.replace).filter(serves) {
+                return Ok(Arc::clone(token));
+            }
         }
-        let token = Arc::new(self.ask().await?);
-        self.kept_lock().token = Some(Arc::clone(&token));
-        Ok(token)
+        let asked = self.ask().await;
+        let now = self.env.clock.now();
+        let mut kept = self.kept_lock();
+        kept.replace = false;
+        match asked {
+            Ok(token) => {
+                let token = Arc::new(token);
+                kept.token = Some(Arc::clone(&token));
+                kept.failed = None;
+                kept.refused = false;
+                Ok(token)
+            }
+            Err(why) => {
+                kept.failed = Some(now.monotonic);
+                kept.refused = why.reason() == UnavailableReason::CredentialsRefused;
+                Err(why.into())
+            }
+        }
     }
 
     /// The attempts of one call, all within its total time.
     async fn ask(&self) -> Result<Token, Unavailable> {
-        let uri = self.place.find().await?;
+        let uri = self.place.find().await.map_err(|shared| shared.why)?;
         let deadline = self.env.clock.now().monotonic.plus(self.limits.total);
         let mut renewed = false;
         let mut attempt = 0;

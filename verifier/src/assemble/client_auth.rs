@@ -90,10 +90,10 @@ impl IssuerConfig {
             }
             return self.transport(workshop, site);
         }
-        if self.is_plain_http() {
+        if self.is_plain_http() || section.known_at().is_some_and(|url| self.is_asked_in_plain(url)) {
             return Err(ConfigError::invalid(
                 format!("introspection.{}", section.where_inner()),
-                "\"tls_client_auth\" is TLS, and this issuer is asked by plain http",
+                "\"tls_client_auth\" is TLS, and the address where it is to be shown is asked by plain http",
             ));
         }
         let pem = |key: &str, place: &Option<SecretRef>| {
@@ -133,6 +133,14 @@ impl IntrospectionSection {
         }
     }
 
+    /// The address, if it is given, at which the client itself is known.
+    fn known_at(&self) -> Option<&str> {
+        match self.method() {
+            Name::ClientCredentials => self.client_credentials.as_ref()?.token_endpoint.as_deref(),
+            _ => self.endpoint.as_deref(),
+        }
+    }
+
     fn where_inner(&self) -> &'static str {
         if self.method() == Name::ClientCredentials {
             "client_credentials.client_auth"
@@ -153,6 +161,8 @@ impl IntrospectionSection {
         let signs = matches!(method, Name::ClientSecretJwt | Name::PrivateKeyJwt);
         let has_key = matches!(method, Name::PrivateKeyJwt | Name::TlsClientAuth);
         for (key, given, wanted) in [
+            // A fixed token names nobody; "none" says so in words of its own.
+            ("client_id", self.client_id.is_some(), method != Name::Bearer),
             ("client_secret", self.client_secret.is_some(), !has_key),
             ("client_key", self.client_key.is_some(), has_key),
             ("client_key_id", self.client_key_id.is_some(), signs),
@@ -165,13 +175,16 @@ impl IntrospectionSection {
         }
         Ok(match method {
             Name::None => {
-                if self.client_id.is_some() || self.client_secret.is_some() {
+                if self.client_secret.is_some() {
                     return Err(ConfigError::invalid(
                         "introspection.client_auth",
-                        "\"none\" contradicts client_id or client_secret, which would not be sent",
+                        "\"none\" contradicts client_secret, which would not be sent",
                     ));
                 }
-                ClientAuth::None
+                match &self.client_id {
+                    Some(_) => ClientAuth::Public { client_id: self.id()? },
+                    None => ClientAuth::None,
+                }
             }
             Name::ClientSecretBasic | Name::ClientSecretBasicRaw => ClientAuth::Basic {
                 client_id: self.id()?,

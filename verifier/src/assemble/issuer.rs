@@ -260,10 +260,14 @@ impl IssuerConfig {
             ));
         }
         let opaque = match (self.opaque, &introspector) {
-            (Some(OpaqueTokens::Introspect), Some(introspector)) => Opaque::Introspect(Arc::new(
-                IntrospectionVerifier::new(introspector.clone(), site.policy.clone())
-                    .with_revocations(Arc::clone(&workshop.revocations) as _),
-            )),
+            (Some(OpaqueTokens::Introspect), Some(introspector)) => {
+                let mut other = IntrospectionVerifier::new(introspector.clone(), site.policy.clone())
+                    .with_revocations(Arc::clone(&workshop.revocations) as _);
+                if let Some(WhenUnknown::AllowStale(up_to)) = section.when_unknown {
+                    other = other.with_stale_allowance(up_to.get());
+                }
+                Opaque::Introspect(Arc::new(other))
+            }
             (Some(OpaqueTokens::Introspect), None) => {
                 return Err(ConfigError::invalid(
                     "opaque",

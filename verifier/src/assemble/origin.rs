@@ -6,7 +6,7 @@ use verifier_core::token::Digest;
 
 use crate::config::{IssuerConfig, SecretRef};
 
-/// The files that a section is made from, and what stood in them: `None` for one that can't be read. Of the contents
+/// The files that a section is made from, and what stood in them: `None` for one that can't be read, or once only. Of the contents
 /// only a digest is kept, since some of them are secret.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Files(Vec<(PathBuf, Option<Digest>)>);
@@ -31,6 +31,8 @@ impl IssuerConfig {
 }
 
 fn digest(file: &Path) -> Option<Digest> {
+    // A pipe is read once, by whoever needs what it holds.
+    std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?;
     let bytes = zeroize::Zeroizing::new(std::fs::read(file).ok()?);
     Some(Digest::of_parts(&[&bytes]))
 }

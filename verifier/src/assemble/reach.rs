@@ -22,6 +22,8 @@ use crate::config::{ConfigError, IssuerConfig};
 pub struct Reach {
     /// Sends requests by the section's `connect`, `ca_file` and `proxy`.
     pub transport: Arc<dyn HttpTransport>,
+    /// Sends questions about tokens: the same way, showing our certificate where one is configured for them.
+    pub asking: Arc<dyn HttpTransport>,
     /// Which addresses may be asked.
     pub schemes: Schemes,
     /// The issuer's names, and what its access tokens look like.
@@ -53,8 +55,14 @@ impl IssuerConfig {
         };
         let keys = self.keys.clone().unwrap_or_default();
         let key_rules = keys.key_rules(keys.allowed()?)?;
+        let transport = self.transport(&workshop, &site)?;
+        let asking = match &self.introspection {
+            Some(section) => self.introspection_transport(&workshop, &site, section)?,
+            None => Arc::clone(&transport),
+        };
         Ok(Reach {
-            transport: self.transport(&workshop, &site)?,
+            transport,
+            asking,
             key_rules,
             refresh: keys.refresh()?,
             signatures: signatures(&workshop)?,

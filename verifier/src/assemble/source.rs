@@ -89,6 +89,11 @@ impl IssuerConfig {
             && !self.proxy.as_deref().is_some_and(https)
     }
 
+    /// Whether requests for this address go by plain http.
+    pub(super) fn is_asked_in_plain(&self, url: &str) -> bool {
+        url::Url::parse(self.connected(url)).is_ok_and(|url| url.scheme() == "http")
+    }
+
     /// Where requests for an address really go.
     fn connected<'a>(&'a self, url: &'a str) -> &'a str {
         let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());

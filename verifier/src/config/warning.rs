@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use verifier_jwks::config::DEFAULT_COOLDOWN;
+
 use super::{FreshnessSetting, IssuerConfig, StrategyName, VerifierConfig};
 
 /// A setting that is allowed and likely to be regretted.
@@ -104,6 +106,16 @@ impl IssuerConfig {
                 "revocation.danger_skip_identity_check",
                 "an answer that names nobody is taken to speak of this token",
             );
+        }
+        if let Some(keys) = &self.keys {
+            let cooldown = keys.cooldown.map_or(DEFAULT_COOLDOWN, |span| span.get());
+            if keys.max_age.is_some_and(|age| age.get() < cooldown) {
+                warn(
+                    "keys.max_age",
+                    "is under keys.cooldown (30s unless set): refreshing by age takes the place of refreshing for keys \
+                     that aren't known yet, whose tokens are refused meanwhile",
+                );
+            }
         }
         if self.keys.as_ref().is_some_and(|keys| keys.secret.is_some() || !keys.secrets.is_empty()) {
             warn("keys.secret", "whoever can verify with a shared secret can also sign with it");
