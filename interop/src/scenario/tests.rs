@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::play::expected;
+use crate::play::{Piece, expected};
 use crate::run::chosen;
 use crate::scenarios;
 use crate::server::{ALL, OTHER_AUDIENCE};
@@ -96,6 +96,38 @@ fn each_deed_happens_somewhere() {
     for deed in Deed::ALL {
         assert!(played.contains(deed), "{deed:?}");
     }
+}
+
+#[test]
+fn what_others_would_notice_is_played_alone() {
+    let felt_by_all = [
+        Deed::AddKey,
+        Deed::DropKey,
+        Deed::LockStore,
+        Deed::Halt,
+        Deed::Kill,
+        Deed::Restart,
+        Deed::DisableUser,
+    ];
+    for product in ALL {
+        for scenario in chosen(*product, None) {
+            let felt = steps(scenario)
+                .iter()
+                .any(|step| matches!(step.act, Act::Server(deed) if felt_by_all.contains(&deed)));
+            let Ok(pieces) = Piece::all(*product, scenario) else { continue };
+            assert!(!felt || pieces.iter().all(|piece| piece.alone), "{} {}", product.name(), scenario.id);
+        }
+        let together = |id: &str| {
+            let scenario = chosen(*product, None).into_iter().find(|scenario| scenario.id == id);
+            Piece::all(*product, scenario.unwrap()).unwrap().iter().filter(|piece| !piece.alone).count()
+        };
+        assert!(together("revoked/rfc7009") > 1 && together("expired") > 0, "{}", product.name());
+    }
+    // One key signs all of Hydra's tokens.
+    let fresh = scenarios::all().find(|scenario| scenario.id == "fresh").unwrap();
+    let alone = Piece::all(ALL[0], fresh).unwrap().into_iter().filter(|piece| piece.alone);
+    let algorithms: Vec<&str> = alone.filter_map(|piece| piece.sort.map(|sort| sort.algorithm)).collect();
+    assert_eq!(algorithms, ["ES256", "EdDSA"]);
 }
 
 #[test]
