@@ -238,7 +238,7 @@ pub enum BuildError {
     /// Signed answers are for somebody, and neither an audience nor a client identifier says who we are.
     NoAnswerAudience,
     /// More clock difference is to be forgiven to signed answers than
-    /// [`MAX_LEEWAY`](verifier_core::policy::MAX_LEEWAY).
+    /// [`MAX_LEEWAY`].
     AnswerLeewayTooLong {
         /// What was asked for.
         leeway: Duration,

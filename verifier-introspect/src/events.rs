@@ -217,7 +217,13 @@ fn emit(kind: Kind, issuer: &str, code: &'static str, left_out: u64) {
             );
         }
         Kind::Misconfigured => {
-            tracing::error!(issuer, code, left_out, "there is no introspection endpoint to ask");
+            tracing::error!(
+                issuer,
+                code,
+                left_out,
+                "there is no introspection endpoint to ask, or the issuer's metadata name another issuer; `verifier \
+                 config check --online` tells which"
+            );
         }
         Kind::AllRefused => tracing::error!(
             issuer,

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "tracing")]
 mod told {
-    use verifier_core::error::Unavailable;
+    use verifier_core::error::{Unavailable, UnavailableReason};
     use verifier_core::jwk::SkipReason;
     use verifier_core::key::KeySet;
 
@@ -30,7 +30,16 @@ mod told {
     }
 
     pub(crate) fn failed(why: Unavailable) {
-        tracing::warn!(code = why.code(), "key set could not be refreshed");
+        if why.reason() == UnavailableReason::Misconfigured {
+            // The other name is the server's text, and in no line of ours.
+            tracing::error!(
+                code = why.code(),
+                "the issuer's metadata or key set don't go with the configuration; `verifier config check --online` \
+                 tells what they say"
+            );
+        } else {
+            tracing::warn!(code = why.code(), "key set could not be refreshed");
+        }
     }
 
     pub(crate) fn flooded() {
