@@ -11,16 +11,8 @@ use crate::scenario::{Change, Demand, VERIFIED, Verdict, Want, rejected, unavail
 use crate::scenarios::others::by_token_of_ours;
 use crate::server::http::Http;
 use crate::server::node_oidc_provider::{operate, run_file, secret};
-use crate::server::{Trouble, cant_do};
+use crate::server::Trouble;
 use crate::stage::{Check, Stage};
-
-/// What configurations can't say yet. Taking a line away switches the scenario on.
-const YET: &[&str] = &["none with client_id"];
-
-/// `Ok` if configurations can say it.
-fn sayable(what: &'static str) -> Result<(), Trouble> {
-    if YET.contains(&what) { cant_do(format!("a configuration can't say {what} yet")) } else { Ok(()) }
-}
 
 /// Pauses after a refusal of our credentials end sooner.
 const RECOVERY: Duration = Duration::from_secs(20);
@@ -97,7 +89,6 @@ async fn live(stage: &Stage<'_>, judge: &Judge, client: &str) -> Result<Vec<Chec
 }
 
 pub(super) async fn public(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
-    sayable("none with client_id")?;
     let token = token_of(stage, "app-opaque", None).await?;
     let changes = [Change::remove(SECTION, "client_secret"), Change::set(SECTION, "client_auth", "\"none\"")];
     let mut checks = Vec::new();
