@@ -9,9 +9,9 @@ use crate::clock;
 use crate::judge::Judge;
 use crate::scenario::{Change, Demand, VERIFIED, Verdict, Want, rejected, unavailable};
 use crate::scenarios::others::by_token_of_ours;
+use crate::server::Trouble;
 use crate::server::http::Http;
 use crate::server::node_oidc_provider::{operate, run_file, secret};
-use crate::server::Trouble;
 use crate::stage::{Check, Stage};
 
 /// Pauses after a refusal of our credentials end sooner.
