@@ -39,7 +39,7 @@ struct Args {
     json: bool,
 
     /// Writes what came of it into this document: the parts of the servers that were run
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "only")]
     docs: Option<PathBuf>,
 
     /// Only scenarios whose id or title holds this text
@@ -90,6 +90,9 @@ fn began(args: &Args) -> io::Result<bool> {
     }
     if args.servers.iter().any(|name| name == libraries::NAME) {
         sum = sum.and(runtime.block_on(libraries::run(args.json, &mut out))?);
+    }
+    if sum.passed + sum.failed + sum.not_here == 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no scenario is called like that: see --list"));
     }
     if let Some(file) = &args.docs {
         document::write(file, &runs)?;
