@@ -20,8 +20,9 @@ What three real authorization servers answer, and what each strategy makes of it
 a server's own way is told apart in the table of scenarios (`interop/src/scenarios`, `interop/src/server`).
 
 How to read the tables: `verified`; a rejection's code, as in [why-401.md](why-401.md), is the token's fault (401, 403);
-*unavailable* is not (503). A time is how long after the server had confirmed the event a request first saw it; freshness
-was 1 s in these. `jwks` asks nobody about revocations: that it goes on accepting is its promise, not an oversight.
+*unavailable* is not (503). A time is how long after the server had confirmed an event a request first saw it, at a
+freshness of 1 s unless the row asks live or names another; where a row counts requests, it is how long these took.
+`jwks` asks nobody about revocations: that it goes on accepting is its promise, not an oversight.
 ";
 
 /// Writes the sections of these runs into the document, and keeps the others that it has.
@@ -111,7 +112,8 @@ fn prices(text: &mut String, prices: &[Price]) -> std::fmt::Result {
              150 ms. *Predicted* is the most that the guide's formula allows: each token in use once, and once more in\n\
              0.8 x freshness. Latencies are of an unoptimized build that shares its cores with the server. *Accepted after*\n\
              is the longest time from a confirmed revocation to the arrival of a request that was accepted nevertheless;\n\
-             *too late* counts those beyond the freshness, which must not be.\n",
+             *too late* counts those beyond the freshness, of all that came then: none may be. Where the freshness is\n\
+             longer than the run, nothing could come that late: `-`.\n",
             first.sort,
             first.strategy,
             first.run.as_secs(),
@@ -135,7 +137,9 @@ fn prices(text: &mut String, prices: &[Price]) -> std::fmt::Result {
             millis(price.p99),
             price.revocations,
             seconds(price.latest),
-            price.late,
+            price
+                .late
+                .map_or_else(|| "-".to_owned(), |late| format!("{} of {}", late.accepted, late.requests)),
         )?;
     }
     Ok(())

@@ -39,6 +39,12 @@ pub(crate) async fn run(json: bool, out: &mut impl Write) -> io::Result<Sum> {
                 signed.take(played, "");
                 let played = checks(&mut speaker, &mut checked);
                 checked.take(played, "");
+                for outcome in [&mut signed, &mut checked] {
+                    // One that can do nothing at all is one that wasn't asked rightly.
+                    if outcome.checks.is_empty() && outcome.broken.is_empty() {
+                        outcome.broken.push("nothing was compared".to_owned());
+                    }
+                }
             }
             Err(trouble) => signed.take(Err(trouble), ""),
         }
@@ -126,11 +132,16 @@ async fn judged(verifier: &Verifier, cell: &Cell, answer: &Value, by: Reading) -
         return Some(format!("{cell:?}: {verdict}, expected {expected}"));
     }
     // The same with another character inside the signature must not pass, or all of the above says nothing.
-    let forged = crate::twist::Twist::Signature.of(token)?;
-    match verifier.verify(&forged).await {
-        Ok(_) => Some(format!("{cell:?}: verified though forged")),
-        Err(_) => None,
-    }
+    let Some(forged) = crate::twist::Twist::Signature.of(token) else {
+        return Some(format!("{cell:?}: no room to forge its signature"));
+    };
+    // The header is judged before any key is used, so what it is refused for is said first.
+    let wanted = match expected {
+        Verdict::Rejected("wrong_type") => expected,
+        _ => Verdict::Rejected("bad_signature"),
+    };
+    let verdict = verifier.verify(&forged).await.map_or_else(verdict_of, |_| Verdict::Verified);
+    (verdict != wanted).then(|| format!("{cell:?}: forged, and {verdict}, expected {wanted}"))
 }
 
 /// A verifier of one algorithm that holds all of the library's keys; of a shared secret alone, since nobody mixes them.

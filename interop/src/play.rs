@@ -11,8 +11,9 @@ use crate::judge::Judge;
 use crate::scenario::{
     Act, Calls, Course, FRESHNESS, STRATEGIES, Scenario, Step, VERIFIED, Verdict, Want, When,
 };
-use crate::server::{Issued, Product, Sort, Trouble, failed};
+use crate::server::{Issued, Product, Sort, Trouble, cant_do, failed};
 use crate::stage::{Check, Stage};
+use crate::twist::Twist;
 
 /// The greatest time for one scenario with one token.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -161,7 +162,11 @@ async fn play_steps(
         }
         let confirmed = clock::instant();
         let Some(token) = scenario.twist.of(&issued.token) else {
-            return Err(Trouble::CantDo("this token has no such other form".to_owned()));
+            // Chance alone may leave a token without the characters that have another spelling.
+            return match scenario.twist {
+                Twist::OtherAlphabet => cant_do("this token has no such other form"),
+                twist => Err(failed(format_args!("a token without the form {twist:?}"))),
+            };
         };
         let wants = STRATEGIES.map(|strategy| expected(stage.product, scenario, step, strategy, sort));
         let judged = judges.iter().zip(wants).zip(before).map(|((judge, want), before)| {

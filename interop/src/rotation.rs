@@ -118,6 +118,11 @@ fn summed(stage: &Stage<'_>, strategy: Strategy, seen: &[Seen], dropped: Instant
         .collect();
     let last = late.last().map_or(Duration::ZERO, |one| one.at.since(dropped));
     let bound = if strategy == Strategy::Jwks { MAX_AGE } else { crate::scenario::FRESHNESS.min(MAX_AGE) };
+    // What came later than the bound, which must be something, or nothing is known of it.
+    let beyond: Vec<&Seen> =
+        seen.iter().filter(|one| one.token > 0 && one.at.since(dropped) > bound).collect();
+    let gone = |one: &&&Seen| matches!(one.verdict, Verdict::Rejected("unknown_key" | "inactive"));
+    let dead = beyond.iter().filter(gone).count();
     let mut checks = vec![
         Check::holds(
             Some(strategy),
@@ -129,21 +134,30 @@ fn summed(stage: &Stage<'_>, strategy: Strategy, seen: &[Seen], dropped: Instant
         Check::holds(
             Some(strategy),
             "tokens of the new key, once it is withdrawn",
-            format!("none accepted later than {} s", bound.as_secs()),
-            last <= bound,
-            format!("{} accepted", late.len()),
+            format!("unknown_key or inactive later than {} s, and asked then", bound.as_secs()),
+            last <= bound && dead > 0 && dead == beyond.len(),
+            format!(
+                "{} accepted; later than {} s {dead} of {} refused",
+                late.len(),
+                bound.as_secs(),
+                beyond.len()
+            ),
         )
         .took(last),
     ];
     let lacking = stage.product.lacks(Need::OlderKeyIntrospected).filter(|_| strategy != Strategy::Jwks);
     let old = lost(&|token| token == 0);
     let total = count(&|one| one.at < dropped && one.token == 0);
+    // What is lost for another reason isn't the server's word.
+    let inactive =
+        count(&|one| one.at < dropped && one.token == 0 && one.verdict == Verdict::Rejected("inactive"));
+    let fine = if lacking.is_some() { inactive > 0 && inactive == old } else { total > 0 && old == 0 };
     let mut check = Check::holds(
         Some(strategy),
         "tokens of the older key",
-        if lacking.is_some() { "some lost, by the server's word" } else { "none lost" },
-        (old == 0) != lacking.is_some(),
-        format!("{old} of {total} lost"),
+        if lacking.is_some() { "some lost, all of them inactive" } else { "none lost" },
+        fine,
+        format!("{old} of {total} lost, {inactive} inactive"),
     );
     check.because = lacking;
     checks.push(check);

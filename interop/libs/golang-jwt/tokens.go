@@ -78,7 +78,7 @@ func sign(method jwt.SigningMethod, key any, wish request) object {
 	}
 	text, err := token.SignedString(key)
 	if err != nil {
-		return object{"cannot": err.Error()}
+		return object{"error": err.Error()}
 	}
 	return object{"token": text}
 }

@@ -232,12 +232,23 @@ fn one_call<'a>(stage: &'a Stage<'a>) -> BoxFuture<'a, Result<Vec<Check>, Troubl
                 let judge = stage.judge_of(strategy, &order.sort, &[])?;
                 let _ = judge.verifier.ready(std::time::Duration::from_secs(5)).await;
                 let all = (0..100).map(|_| judge.say(&issued.token, Demand::Configured));
-                futures_util::future::join_all(all).await;
+                let verdicts = futures_util::future::join_all(all).await;
+                let good = verdicts.iter().filter(|verdict| **verdict == Verdict::Verified).count();
+                let got = match verdicts.iter().find(|verdict| **verdict != Verdict::Verified) {
+                    None => format!("{good} verified"),
+                    Some(other) => format!("{good} verified, others {other} and the like"),
+                };
+                checks.push(Check::same(
+                    Some(strategy),
+                    format!("{}, verdicts", order.sort),
+                    "100 verified",
+                    got,
+                ));
                 let calls = judge.introspections().to_string();
                 checks.push(Check::same(Some(strategy), format!("{}, calls", order.sort), "1", calls));
             }
         }
-        Ok(checks)
+        if checks.is_empty() { Err(failed("it introspects no token that it issues")) } else { Ok(checks) }
     })
 }
 

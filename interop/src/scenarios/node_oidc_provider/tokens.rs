@@ -106,13 +106,13 @@ pub(super) async fn end(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     let mut checks = Vec::new();
     for (strategy, sort, client) in rows {
         let judge = stage.judge_of(strategy, &sort, EXACT)?;
-        let token = token_of(stage, client, Some("2")).await?;
-        let verified = judge
-            .verify(&token, Demand::Configured)
-            .await
-            .map_err(|error| failed(format_args!("not verified: {}", error.code())))?;
-        let end = verified.expires_at().ok_or_else(|| failed("the token has no end"))?;
         for demand in [Demand::Configured, Demand::Live] {
+            let token = token_of(stage, client, Some("2")).await?;
+            let verified = judge
+                .verify(&token, Demand::Configured)
+                .await
+                .map_err(|error| failed(format_args!("not verified: {}", error.code())))?;
+            let end = verified.expires_at().ok_or_else(|| failed("the token has no end"))?;
             checks.push(around(&judge, &token, end, demand).await);
             if strategy == Strategy::Jwks {
                 break;
@@ -122,30 +122,28 @@ pub(super) async fn end(stage: &Stage<'_>) -> Result<Vec<Check>, Trouble> {
     Ok(checks)
 }
 
-/// The last verdict of a request that arrived before `end` and the first of one that arrived at it or later.
+/// The last verdict of a request that arrived before `end` and the first of one that arrived at it or later; or the first
+/// that shouldn't have come before.
 async fn around(judge: &Judge, token: &str, end: i64, demand: Demand) -> Check {
-    let mut before: Option<Verdict> = None;
+    let end = end.saturating_mul(1_000_000);
+    let check = |holds, got| {
+        let what = format!("around its end, {demand:?}");
+        Check::holds(Some(judge.strategy), what, "verified, then expired or inactive", holds, got)
+    };
+    let mut lived = false;
     loop {
         let arrival = clock::now().wall.unix_micros();
         let verdict = judge.say(token, demand).await;
-        if arrival >= end.saturating_mul(1_000_000) {
-            let ended = matches!(verdict, Verdict::Rejected("expired" | "inactive"));
-            // The second look comes when it is over already.
-            let lived = before.is_none_or(|before| before == Verdict::Verified);
-            let got =
-                format!("{}, then {verdict}", before.map_or_else(|| "-".to_owned(), |one| one.to_string()));
-            let what = format!("around its end, {demand:?}");
-            return Check::holds(
-                Some(judge.strategy),
-                what,
-                "verified, then expired or inactive",
-                ended && lived,
-                got,
-            );
+        let ended = matches!(verdict, Verdict::Rejected("expired" | "inactive"));
+        if arrival >= end {
+            let before = if lived { "verified" } else { "-" };
+            return check(ended && lived, format!("{before}, then {verdict}"));
         }
+        let in_time = clock::now().wall.unix_micros() < end;
+        lived |= in_time && verdict == Verdict::Verified;
         // One that was answered after the end may say so.
-        if clock::now().wall.unix_micros() < end.saturating_mul(1_000_000) {
-            before = Some(verdict);
+        if verdict != Verdict::Verified && (in_time || !ended) {
+            return check(false, format!("{verdict} before its end"));
         }
         clock::pause(Duration::from_millis(10)).await;
     }

@@ -4,7 +4,8 @@ use verifier::Strategy;
 
 use super::plays;
 use crate::scenario::{
-    Act, Change, Course, Expected, Override, Scenario, Sorts, Step, VERIFIED, Want, rejected, unavailable,
+    Act, Change, Course, Expected, Override, Scenario, Sorts, Step, VERIFIED, Verdict, Want, rejected,
+    unavailable,
 };
 use crate::server::{Format, Kind, Scopes, Sort};
 
@@ -36,6 +37,14 @@ const NOT_ACCESS: Want = rejected("not_an_access_token");
 const FINE: Expected = Expected::of(VERIFIED, VERIFIED, VERIFIED);
 
 const EDWARDS: &str = "Hydra signs with EdDSA, and calls the tokens inactive";
+
+const LOCKED: Want = Want::OneOf(
+    &[Verdict::Rejected("inactive"), Verdict::Unavailable("timed_out")],
+    "of two calls at once one waits for the lock longer than we wait for an answer",
+);
+
+const LOCKED_OUT: &str =
+    "while its store is locked, Hydra calls good tokens inactive, or says nothing in time";
 
 /// Where Hydra makes a verdict another than the table's.
 pub(super) const OVERRIDES: &[Override] = &[
@@ -82,6 +91,8 @@ pub(super) const OVERRIDES: &[Override] = &[
         rejected("inactive"),
         "JWTs of the older key are inactive for Hydra, though the key is published",
     ),
+    own("outage/store-locked", Some("locked"), Some(Strategy::Introspection), every, LOCKED, LOCKED_OUT),
+    own("outage/store-locked", Some("locked"), Some(Strategy::Hybrid), every, LOCKED, LOCKED_OUT),
 ];
 
 const fn both(want: Want) -> Expected {
