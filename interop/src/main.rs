@@ -92,7 +92,10 @@ fn began(args: &Args) -> io::Result<bool> {
         sum = sum.and(runtime.block_on(libraries::run(args.json, &mut out))?);
     }
     if sum.passed + sum.failed + sum.not_here == 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no scenario is called like that: see --list"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "no scenario is called like that: see --list",
+        ));
     }
     if let Some(file) = &args.docs {
         document::write(file, &runs)?;
